@@ -1,0 +1,289 @@
+// Package journal is the durable record of what wingman did on this instance: one JSON-lines file a run, written
+// with an fsync per line, readable by a person in mid-outage. A later wingman's file is refused, not guessed at.
+//
+//	<state>/runs/<deployment>/<run id>.jsonl     begin, one line per step, end
+//	<state>/runs/<deployment>/<name>.done        a claim: what is to happen once per deployment has begun
+package journal
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"sort"
+	"time"
+
+	"github.com/codedeploy-wingman/wingman/agent/lifecycle"
+)
+
+// Version is the version of the lines that this wingman writes.
+const Version = 1
+
+// Verdict is how a run or a step came out.
+type Verdict string
+
+// The verdicts. Interrupted is only ever computed: a run without an end whose process is gone.
+const (
+	Succeeded   Verdict = "succeeded"
+	Failed      Verdict = "failed"
+	TimedOut    Verdict = "timed_out"
+	Cancelled   Verdict = "cancelled"
+	Skipped     Verdict = "skipped"
+	Running     Verdict = "running"
+	Interrupted Verdict = "interrupted"
+)
+
+// Run is one execution of one event's steps on this instance.
+type Run struct {
+	ID string `json:"id"`
+	lifecycle.Deployment
+	Event    lifecycle.Event `json:"event"`
+	Revision string          `json:"revision"`
+	Source   string          `json:"source"` // where the steps came from
+	Log      string          `json:"log,omitempty"`
+	PID      int             `json:"pid"`
+	Started  time.Time       `json:"started"`
+	Ended    time.Time       `json:"ended,omitzero"`
+	Verdict  Verdict         `json:"verdict"`
+	Reason   string          `json:"reason,omitempty"`
+	Steps    []Step          `json:"steps"`
+}
+
+// Step is how one step of a run came out.
+type Step struct {
+	Phase    string        `json:"phase,omitempty"` // on_failure or always; "" for the event's own
+	Name     string        `json:"name"`
+	Kind     string        `json:"kind"` // script, command, or the check's kind
+	Started  time.Time     `json:"started,omitzero"`
+	Duration time.Duration `json:"duration_ns"`
+	Tries    int           `json:"tries"`
+	Verdict  Verdict       `json:"verdict"`
+	Reason   string        `json:"reason,omitempty"`
+	ExitCode *int          `json:"exit_code,omitempty"`
+	Signal   string        `json:"signal,omitempty"`
+	Ignored  bool          `json:"ignored,omitempty"` // failed, and continue_on_error let it pass
+}
+
+// line is one line of a run's file.
+type line struct {
+	V     int    `json:"v"`
+	Type  string `json:"type"` // begin, step, end
+	Run   *Run   `json:"run,omitempty"`
+	Step  *Step  `json:"step,omitempty"`
+	Ended *Run   `json:"end,omitempty"`
+}
+
+// Journal is the folder that holds the records.
+type Journal struct{ dir string }
+
+// New uses <state>/runs, which is made when the first run begins.
+func New(state string) *Journal { return &Journal{dir: filepath.Join(state, "runs")} }
+
+var plain = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,100}$`)
+
+// Folder gives the name under which a deployment's files are kept: its id, or where that is no plain name (ids are
+// opaque and come from the environment) a hash of it; "manual" where there is none.
+func Folder(deployment string) string {
+	switch {
+	case deployment == "":
+		return "manual"
+	case plain.MatchString(deployment):
+		return deployment
+	}
+	h := fnv.New64a()
+	h.Write([]byte(deployment))
+	return fmt.Sprintf("id-%016x", h.Sum64())
+}
+
+// Writer appends to one run's file.
+type Writer struct{ f *os.File }
+
+// Begin makes the run's file and writes its first line, durably. The run's id must be new.
+func (j *Journal) Begin(r Run) (*Writer, error) {
+	dir := filepath.Join(j.dir, Folder(r.Deployment.ID))
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return nil, fmt.Errorf("cannot keep a record of this run: %w", err)
+	}
+	f, err := os.OpenFile(filepath.Join(dir, r.ID+".jsonl"), os.O_CREATE|os.O_EXCL|os.O_WRONLY|os.O_APPEND, 0o640)
+	if err != nil {
+		return nil, fmt.Errorf("cannot keep a record of this run: %w", err)
+	}
+	w := &Writer{f: f}
+	r.Verdict, r.Steps = Running, nil
+	if err := errors.Join(w.append(line{Type: "begin", Run: &r}), syncDir(dir)); err != nil {
+		return w, err
+	}
+	return w, nil
+}
+
+// Step records a step that has ended.
+func (w *Writer) Step(s Step) error { return w.append(line{Type: "step", Step: &s}) }
+
+// End records how the run came out and closes its file.
+func (w *Writer) End(r Run) error {
+	if w == nil {
+		return nil
+	}
+	r.Steps = nil
+	err := w.append(line{Type: "end", Ended: &r})
+	return errors.Join(err, w.f.Close())
+}
+
+// append writes one line in one write, so that a crash leaves at most one broken line, the last.
+func (w *Writer) append(l line) error {
+	if w == nil {
+		return nil
+	}
+	l.V = Version
+	b, err := json.Marshal(l)
+	if err != nil {
+		return fmt.Errorf("cannot write the record: %w", err)
+	}
+	if _, err := w.f.Write(append(b, '\n')); err != nil {
+		return fmt.Errorf("cannot write the record: %w", err)
+	}
+	if err := w.f.Sync(); err != nil {
+		return fmt.Errorf("cannot write the record: %w", err)
+	}
+	return nil
+}
+
+// Claim says whether the caller is the first, on this instance and for this deployment, to do what name stands for.
+// It holds across processes and reboots.
+func (j *Journal) Claim(deployment, name string) (bool, error) {
+	dir := filepath.Join(j.dir, Folder(deployment))
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return false, fmt.Errorf("cannot record that %s begins: %w", name, err)
+	}
+	f, err := os.OpenFile(filepath.Join(dir, name+".done"), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o640)
+	if errors.Is(err, fs.ErrExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("cannot record that %s begins: %w", name, err)
+	}
+	return true, errors.Join(f.Sync(), f.Close(), syncDir(dir))
+}
+
+// Runs gives all runs that are kept, oldest first. A file that cannot be read is told in the error and the others
+// are given all the same.
+func (j *Journal) Runs() ([]Run, error) {
+	files, err := filepath.Glob(filepath.Join(j.dir, "*", "*.jsonl"))
+	if err != nil {
+		return nil, err
+	}
+	var runs []Run
+	var errs []error
+	for _, f := range files {
+		r, err := read(f)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		runs = append(runs, r)
+	}
+	sort.SliceStable(runs, func(i, k int) bool { return runs[i].Started.Before(runs[k].Started) })
+	return runs, errors.Join(errs...)
+}
+
+func read(file string) (Run, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return Run{}, fmt.Errorf("cannot read a record: %w", err)
+	}
+	defer f.Close()
+	s := bufio.NewScanner(f)
+	s.Buffer(nil, 4<<20)
+	var r Run
+	for n := 1; s.Scan(); n++ {
+		if r, err = replay(r, s.Bytes()); err != nil {
+			if n > 1 && !errors.Is(err, errNewer) {
+				break // the line that a crash or a full disk left half-written; what stands before it is true
+			}
+			return Run{}, fmt.Errorf("cannot read a record: %s:%d: %w", file, n, err)
+		}
+	}
+	if err := s.Err(); err != nil {
+		return Run{}, fmt.Errorf("cannot read a record: %s: %w", file, err)
+	}
+	if r.ID == "" {
+		return Run{}, fmt.Errorf("cannot read a record: %s is empty", file)
+	}
+	if r.Verdict == Running && !alive(r.PID) {
+		r.Verdict, r.Reason = Interrupted, "wingman itself was ended in the middle of it"
+	}
+	return r, nil
+}
+
+var errNewer = errors.New("written by a newer wingman; this one is too old to read it")
+
+func replay(r Run, b []byte) (Run, error) {
+	var l line
+	if err := json.Unmarshal(b, &l); err != nil {
+		return r, err
+	}
+	switch {
+	case l.V > Version:
+		return r, errNewer
+	case l.Type == "begin" && l.Run != nil:
+		return *l.Run, nil
+	case l.Type == "step" && l.Step != nil:
+		r.Steps = append(r.Steps, *l.Step)
+	case l.Type == "end" && l.Ended != nil:
+		steps := r.Steps
+		r = *l.Ended
+		r.Steps = steps
+	default:
+		return r, fmt.Errorf("a line of unknown type %q", l.Type)
+	}
+	return r, nil
+}
+
+// Prune removes the records of all but the newest keep deployments; it gives the folders' names that it removed.
+// Runs that still go on are kept.
+func (j *Journal) Prune(keep int) ([]string, error) {
+	runs, err := j.Runs()
+	newest := map[string]time.Time{}
+	live := map[string]bool{}
+	for _, r := range runs {
+		name := Folder(r.Deployment.ID)
+		if r.Started.After(newest[name]) {
+			newest[name] = r.Started
+		}
+		live[name] = live[name] || r.Verdict == Running
+	}
+	names := make([]string, 0, len(newest))
+	for n := range newest {
+		names = append(names, n)
+	}
+	sort.Slice(names, func(i, k int) bool { return newest[names[i]].After(newest[names[k]]) })
+	var gone []string
+	for i, n := range names {
+		if i < keep || live[n] {
+			continue
+		}
+		if e := os.RemoveAll(filepath.Join(j.dir, n)); e != nil {
+			err = errors.Join(err, e)
+			continue
+		}
+		gone = append(gone, n)
+	}
+	return gone, err
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	if err := d.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		return fmt.Errorf("cannot write the record: %w", err)
+	}
+	return nil
+}
