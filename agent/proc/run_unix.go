@@ -1,0 +1,169 @@
+//go:build unix
+
+package proc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Run starts what s says, waits for its end, and says how it ended. It returns soon after the process itself is done,
+// whoever else still holds its output; background processes live on, unless Run had to end the process: then
+// its whole process group goes with it. Nothing of Run's stays but one goroutine that reaps a Drain process.
+func Run(ctx context.Context, s Spec) Ending {
+	start := time.Now()
+	e := run(ctx, s)
+	e.Duration = time.Since(start)
+	return e
+}
+
+func run(ctx context.Context, s Spec) Ending {
+	if ctx.Err() != nil {
+		return notStarted("cancelled before it was started")
+	}
+	c, err := prepare(s)
+	if err != nil {
+		return notStarted(err.Error())
+	}
+	out, err := newOutput(s.Output, c.who)
+	if err != nil {
+		return notStarted("cannot start: " + err.Error())
+	}
+	p, err := c.start(ctx, out.w)
+	out.w.Close()
+	if err != nil {
+		out.r.Close()
+		return notStarted(err.Error())
+	}
+	go out.copy()
+	l := watch(p)
+	e := l.supervise(ctx, s)
+	e.PID = p.Pid
+	if e.How == Exited && (e.Code == 126 || e.Code == 127) && s.Script {
+		e.Reason += c.crlfHint()
+	}
+	e.Holders = out.finish(s.Drain)
+	return e
+}
+
+// leader is the started process, which leads its process group. It is not reaped before all is over: as long as it is
+// there, even as a zombie, its pid cannot be given away and -pid is its group.
+type leader struct {
+	pid    int
+	proc   *os.Process
+	exited chan struct{}
+}
+
+func watch(p *os.Process) *leader {
+	l := &leader{pid: p.Pid, proc: p, exited: make(chan struct{})}
+	go func() {
+		waitExit(l.pid, true)
+		close(l.exited)
+	}()
+	return l
+}
+
+func (l *leader) supervise(ctx context.Context, s Spec) Ending {
+	var timeout <-chan time.Time
+	if s.Timeout > 0 {
+		t := time.NewTimer(s.Timeout)
+		defer t.Stop()
+		timeout = t.C
+	}
+	var e Ending
+	select {
+	case <-l.exited:
+		return l.byItself()
+	case <-timeout:
+		e = Ending{How: TimedOut, Reason: "timed out after " + s.Timeout.String()}
+	case <-ctx.Done():
+		e = Ending{How: Cancelled, Reason: "cancelled"}
+		if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+			e.Reason += ": " + cause.Error()
+		}
+	}
+	if waitExit(l.pid, false) { // it was quicker
+		return l.byItself()
+	}
+	return l.stop(e, s.Grace)
+}
+
+// byItself reaps a leader that ended without our doing.
+func (l *leader) byItself() Ending {
+	ws := l.reap()
+	if ws.Signaled() {
+		e := Ending{How: Signaled, Code: -1, Signal: unix.SignalName(ws.Signal())}
+		e.Reason = "killed by " + e.Signal
+		switch {
+		case ws.Signal() == syscall.SIGKILL:
+			e.Reason += " (perhaps out of memory: see dmesg)"
+		case ws.CoreDump():
+			e.Reason += " (core dumped)"
+		}
+		return e
+	}
+	return Ending{How: Exited, Code: ws.ExitStatus(), Reason: fmt.Sprintf("exit code %d", ws.ExitStatus())}
+}
+
+func (l *leader) reap() syscall.WaitStatus {
+	<-l.exited
+	st, err := l.proc.Wait()
+	if err != nil {
+		return syscall.WaitStatus(0xff00) // someone else reaped our child: exit code 255, never a success
+	}
+	ws, _ := st.Sys().(syscall.WaitStatus)
+	return ws
+}
+
+// stop ends the group: TERM, grace, KILL. e says why, and comes back complete.
+func (l *leader) stop(e Ending, grace time.Duration) Ending {
+	if grace <= 0 {
+		grace = DefaultGrace
+	}
+	e.Code = -1
+	_ = syscall.Kill(-l.pid, syscall.SIGTERM)
+	_ = syscall.Kill(-l.pid, syscall.SIGCONT) // a stopped process gets TERM only when it goes on
+	if !l.gone(grace) {
+		who := "it"
+		if waitExit(l.pid, false) {
+			who = "what it had started"
+		}
+		_ = syscall.Kill(-l.pid, syscall.SIGKILL)
+		e.Killed = true
+		e.Reason += " (" + who + " ignored TERM and was killed)"
+		if !l.gone(killWait) && !waitExit(l.pid, false) {
+			e.Reason += fmt.Sprintf("; pid %d is stuck in the kernel and does not die", l.pid)
+			go l.reap() // the one case in which we leave the child to itself: a deadline has to hold
+			return e
+		}
+	}
+	if ws := l.reap(); ws.Signaled() {
+		e.Signal = unix.SignalName(ws.Signal())
+	}
+	return e
+}
+
+// gone waits until the leader and all others of its group are gone, at most for limit.
+func (l *leader) gone(limit time.Duration) bool {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-l.exited:
+	case <-timer.C:
+		return false
+	}
+	for pause := 5 * time.Millisecond; groupAlive(l.pid); pause = min(2*pause, 100*time.Millisecond) {
+		select {
+		case <-time.After(pause):
+		case <-timer.C:
+			return false
+		}
+	}
+	return true
+}

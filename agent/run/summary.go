@@ -1,0 +1,159 @@
+package run
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/codedeploy-wingman/wingman/agent/journal"
+	"github.com/codedeploy-wingman/wingman/agent/lifecycle"
+)
+
+// The window of CodeDeploy's console: the CodeDeploy agent keeps the last lines of an event's output that make up
+// 2,048 characters together with the tags it puts before each ("[stdout]") and, on a last line that is too long,
+// nothing at all (hook_executor.rb, ScriptLog). The summary keeps well below.
+const (
+	summaryChars = 1800
+	summaryLine  = 200
+	agentTag     = len("[stdout]")
+)
+
+// Summary is the last thing that a failed run prints: which step, why, its last lines, where the log is, what to do
+// next, and the verdict last. With the CodeDeploy agent's tags it has at most 1,800 characters, no line over 200.
+func Summary(r Result, notes []string) string {
+	head := []string{"---- wingman: " + string(r.Event) + " of " + orElse(r.Deployment.ID, "no deployment") + where(r) + " ----"}
+	head = append(head, step(r)...)
+	var foot []string
+	for _, n := range notes {
+		foot = append(foot, "note:    "+n)
+	}
+	if r.Log != "" {
+		foot = append(foot, "log:     "+r.Log+"  (wingman logs "+r.ID+")")
+	}
+	for i, line := range next(r) {
+		foot = append(foot, []string{"next:    ", "         "}[min(i, 1)]+line)
+	}
+	foot = append(foot, "verdict: "+string(r.Event)+" "+strings.ToUpper(said(r.Verdict))+": "+r.Reason)
+
+	room := summaryChars
+	for _, l := range append(append([]string{}, head...), foot...) {
+		room -= cost(fit(l))
+	}
+	lines := append(append(head, output(r.Output, room)...), foot...)
+	var b strings.Builder
+	for _, l := range lines {
+		b.WriteString(fit(l) + "\n")
+	}
+	return b.String()
+}
+
+func where(r Result) string {
+	if r.Application == "" {
+		return ""
+	}
+	return " (" + r.Application + " / " + r.Group + ")"
+}
+
+// step says which step failed and why; the steps before it in one line.
+func step(r Result) []string {
+	if r.Failed == nil {
+		return nil
+	}
+	n, done := 0, 0
+	for _, s := range r.Steps {
+		if s.Phase != "" {
+			continue
+		}
+		n++
+		if s.Verdict == journal.Succeeded {
+			done++
+		}
+	}
+	return []string{
+		fmt.Sprintf("step:    %q (%s), after %s; %d of %d steps run so far succeeded", r.Failed.Name, r.Failed.Kind, short(r.Failed.Duration), done, n),
+		"reason:  " + r.Failed.Reason,
+	}
+}
+
+// output gives as many of the last lines as there is room for.
+func output(lines []string, room int) []string {
+	const title = "its last lines:"
+	room -= cost(title)
+	first := len(lines)
+	for first > 0 {
+		c := cost(fit("  | " + lines[first-1]))
+		if c > room {
+			break
+		}
+		room -= c
+		first--
+	}
+	if first == len(lines) {
+		return nil
+	}
+	out := []string{title}
+	for _, l := range lines[first:] {
+		out = append(out, "  | "+l)
+	}
+	return out
+}
+
+// next says what to type or to change, and, where no new bundle changes it, that.
+func next(r Result) []string {
+	var advice string
+	switch {
+	case r.Verdict == journal.Cancelled:
+		advice = "CodeDeploy or someone ended it; if it was CodeDeploy's timeout, raise `timeout` of wingman's entry in appspec.yml"
+	case r.Verdict == journal.TimedOut:
+		advice = "see in the log what it waited for; if it needs longer, raise the step's `timeout` in wingman.yml and appspec.yml's"
+	case r.Failed == nil:
+		advice = "wingman plan " + string(r.Event) + " --revision " + r.Revision
+	case r.Failed.ExitCode != nil || r.Failed.Signal != "":
+		advice = "see the log; mend " + r.Failed.Name + " in the revision and deploy again"
+	case r.Failed.Kind == "script" || r.Failed.Kind == "command":
+		advice = "mend that in the revision (`wingman lint` finds it before a deployment does) and deploy again"
+	default:
+		advice = "on the instance: wingman validate --revision " + r.Revision + "  (runs the checks again, now)"
+	}
+	if lifecycle.RevisionOf(r.Event, false) == lifecycle.Current {
+		return []string{advice}
+	}
+	out := []string{advice, "this came from the LAST SUCCESSFUL revision: a new bundle does not change it before the next deployment"}
+	if r.Event == lifecycle.ApplicationStop {
+		out = append(out, "to get past it once: aws deploy create-deployment … --ignore-application-stop-failures")
+	}
+	return out
+}
+
+// cost is what a line takes of the CodeDeploy agent's window.
+func cost(line string) int { return utf8.RuneCountInString(line) + agentTag + 1 }
+
+// fit makes one line of at most 200 characters, tag included, of which the middle is left out: paths end and
+// sentences begin with what matters.
+func fit(line string) string {
+	line = Printable(strings.ToValidUTF8(strings.ReplaceAll(line, "\n", " "), "\uFFFD"))
+	chars := []rune(line)
+	if room := summaryLine - agentTag; len(chars) > room {
+		end := room / 3
+		return string(chars[:room-end-1]) + "…" + string(chars[len(chars)-end:])
+	}
+	return line
+}
+
+func orElse(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
+}
+
+// short gives a duration with at most three digits that matter.
+func short(d interface {
+	Seconds() float64
+	String() string
+}) string {
+	if s := d.Seconds(); s < 100 {
+		return fmt.Sprintf("%.3gs", s)
+	}
+	return d.String()
+}
