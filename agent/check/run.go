@@ -22,8 +22,8 @@ type Result struct {
 	Verdict  Verdict       `json:"verdict"` // "" in an update of a check that still runs
 	Reason   string        `json:"reason"`
 	Tries    int           `json:"tries"`
-	Healthy  time.Duration `json:"healthy"` // from the start until it was healthy; 0 if never
-	Duration time.Duration `json:"duration"`
+	Healthy  time.Duration `json:"healthy_ns"` // from the start until it was healthy; 0 if never
+	Duration time.Duration `json:"duration_ns"`
 	Last     Observation   `json:"last"`
 }
 

@@ -173,7 +173,7 @@ func TestRunSettings(t *testing.T) {
 		t.Errorf("got %+v", r)
 	}
 	text, err := json.Marshal(Update{Index: 1, State: "passed", Result: Result{Name: "n", Kind: "tcp", Target: "h:1", Verdict: Pass, Reason: "r", Last: Observation{Verdict: Pass, Reason: "r"}}})
-	want := `{"index":1,"name":"n","kind":"tcp","target":"h:1","verdict":"pass","reason":"r","tries":0,"healthy":0,"duration":0,"last":{"verdict":"pass","reason":"r"},"state":"passed"}`
+	want := `{"index":1,"name":"n","kind":"tcp","target":"h:1","verdict":"pass","reason":"r","tries":0,"healthy_ns":0,"duration_ns":0,"last":{"verdict":"pass","reason":"r"},"state":"passed"}`
 	if err != nil || string(text) != want {
 		t.Errorf("%v\ngot  %s\nwant %s", err, text, want)
 	}

@@ -16,12 +16,12 @@ type Settings struct {
 
 // Timing says when a check has passed. Durations are wall time.
 type Timing struct {
-	StartupTimeout   time.Duration // to become healthy; default 2m
-	SuccessThreshold int           // consecutive good answers that make healthy; default 3
-	FailureThreshold int           // consecutive bad answers, once it was healthy, that fail the check; default 3
-	Interval         time.Duration // from the start of one try to the start of the next; default 250ms
-	Timeout          time.Duration // of one try; default 1s
-	BakeTime         time.Duration // it must then stay healthy so long; default 0
+	StartupTimeout   time.Duration `json:"startup_timeout_ns"` // to become healthy; default 2m
+	SuccessThreshold int           `json:"success_threshold"`  // consecutive good answers that make healthy; default 3
+	FailureThreshold int           `json:"failure_threshold"`  // consecutive bad answers, once it was healthy, that fail the check; default 3
+	Interval         time.Duration `json:"interval_ns"`        // from the start of one try to the start of the next; default 250ms
+	Timeout          time.Duration `json:"timeout_ns"`         // of one try; default 1s
+	BakeTime         time.Duration `json:"bake_time_ns"`       // it must then stay healthy so long; default 0
 }
 
 // WithDefaults fills in what is zero.

@@ -64,21 +64,25 @@ type Retry struct {
 
 // When holds a step back unless all that it names fits; an empty field fits everything.
 type When struct {
-	Roles    []lifecycle.Role
-	Creators []string          // who created the deployment: user, autoscaling, codeDeployRollback, …, unknown
-	Tags     map[string]string // of the instance
+	Roles    []lifecycle.Role  `json:"role,omitempty"`
+	Creators []string          `json:"creator,omitempty"` // who created the deployment: user, autoscaling, codeDeployRollback, …, unknown
+	Tags     map[string]string `json:"tags,omitempty"`    // of the instance
 }
+
+// Some says whether there is any condition.
+func (w When) Some() bool { return len(w.Roles)+len(w.Creators)+len(w.Tags) > 0 }
 
 // Plan is what one event does here, in the end.
 type Plan struct {
-	Event     lifecycle.Event
-	Revision  string // the revision's folder
-	Source    string // where the steps come from: wingman.yml, host.yml or the built-in default
-	Steps     []Step
-	OnFailure []Step
-	Always    []Step
-	Env       map[string]string // beside the caller's
-	Redact    []string
-	Budget    time.Duration // for all steps of the event
-	Log       Log
+	Event      lifecycle.Event
+	Revision   string // the revision's folder
+	Source     string // where the steps come from: wingman.yml, host.yml or the built-in default
+	Steps      []Step
+	OnFailure  []Step
+	Always     []Step
+	Env        map[string]string // beside the caller's
+	Redact     []string
+	Budget     time.Duration // for all steps of the event
+	BudgetFrom string        // whose word that is: appspec.yml, host.yml or CodeDeploy
+	Log        Log
 }

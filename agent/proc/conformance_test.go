@@ -17,7 +17,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"gopkg.in/yaml.v3"
+	"github.com/codedeploy-wingman/wingman/agent/appspec"
 )
 
 // hookCase is one line of hook-cases.jsonl: a bundle, and what the CodeDeploy agent made of it.
@@ -33,13 +33,6 @@ type hookCase struct {
 		Message string `json:"message"`
 	}
 	Log string `json:"scripts_log_head"`
-}
-
-type hook struct {
-	Location string
-	RunAs    *string `yaml:"runas"`
-	Sudo     bool
-	Timeout  *int
 }
 
 func TestConformance(t *testing.T) {
@@ -69,28 +62,17 @@ func (c hookCase) run(t *testing.T) {
 	archive := filepath.Join(tmp, "archive")
 	fill := strings.NewReplacer("{archive}", archive, "{tmp}", tmp, "{cwd}", tmp)
 	c.build(t, archive, fill)
-	var spec struct{ Hooks map[string][]hook }
-	if err := yaml.Unmarshal([]byte(fill.Replace(c.Files["appspec.yml"].Text)), &spec); err != nil {
+	spec, err := appspec.Parse([]byte(fill.Replace(c.Files["appspec.yml"].Text)), "appspec.yml")
+	if err != nil {
 		c.refused(t)
 		return
 	}
 	var out bytes.Buffer
-	e, last := Ending{How: Exited}, hook{}
-	for _, hooks := range spec.Hooks {
-		for _, h := range hooks {
-			if h.Timeout != nil && *h.Timeout <= 0 {
-				c.refused(t)
-				return
-			}
-		}
-	}
+	e, last := Ending{How: Exited}, appspec.Hook{}
 	for _, last = range spec.Hooks[c.Event] {
 		s := Spec{Argv: []string{archive + "/" + strings.TrimLeft(last.Location, "/")}, Script: true, Dir: tmp, Output: &out, Grace: time.Second,
 			Env: append(os.Environ(), "LIFECYCLE_EVENT="+c.Event, "DEPLOYMENT_ID=d-1", "APPLICATION_NAME=app", "DEPLOYMENT_GROUP_NAME=g",
-				"DEPLOYMENT_GROUP_ID=1"), Drain: []string{os.Args[0], "drain-main"}, Timeout: time.Hour}
-		if last.Timeout != nil {
-			s.Timeout = time.Duration(*last.Timeout) * time.Second
-		}
+				"DEPLOYMENT_GROUP_ID=1"), Drain: []string{os.Args[0], "drain-main"}, Timeout: last.Timeout}
 		s.User = c.user(t, last)
 		if e = Run(context.Background(), s); !e.OK() {
 			break
@@ -122,7 +104,7 @@ func (c hookCase) build(t *testing.T, archive string, fill *strings.Replacer) {
 	}
 }
 
-func (c hookCase) user(t *testing.T, h hook) string {
+func (c hookCase) user(t *testing.T, h appspec.Hook) string {
 	name := ""
 	if h.RunAs != nil {
 		name = *h.RunAs
@@ -150,7 +132,7 @@ func (c hookCase) refused(t *testing.T) {
 	}
 }
 
-func (c hookCase) compare(t *testing.T, e Ending, h hook, out string, fill *strings.Replacer) {
+func (c hookCase) compare(t *testing.T, e Ending, h appspec.Hook, out string, fill *strings.Replacer) {
 	message := c.Diagnostics.Message
 	ok := false
 	switch code := fmt.Sprint(c.Diagnostics.Code); code {
@@ -161,7 +143,7 @@ func (c hookCase) compare(t *testing.T, e Ending, h hook, out string, fill *stri
 	case "2":
 		ok = e.How == NotStarted || os.Geteuid() == 0
 	case "3":
-		limit := time.Duration(*h.Timeout) * time.Second
+		limit := h.Timeout
 		ok = e.How == TimedOut && e.Duration >= limit && e.Duration < limit+2*time.Second && !groupAlive(e.PID)
 	case "4":
 		_, code, exit := strings.Cut(message, "failed with exit code ")

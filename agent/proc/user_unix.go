@@ -155,3 +155,9 @@ func (a *account) may(info fs.FileInfo) bool {
 	}
 	return mode&0o001 != 0
 }
+
+// IsRoot says whether the user of that name or number is root, by whatever name.
+func IsRoot(name string) bool {
+	a, err := lookup(name)
+	return err == nil && a.uid == 0
+}

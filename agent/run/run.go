@@ -126,7 +126,7 @@ func (r *runner) group(ctx context.Context, phase string, steps []plan.Step) boo
 
 // held says why a step does not run here, or "".
 func (r *runner) held(ctx context.Context, w plan.When) string {
-	if len(w.Roles)+len(w.Creators)+len(w.Tags) == 0 {
+	if !w.Some() {
 		return ""
 	}
 	if r.facts == nil {
@@ -157,7 +157,7 @@ func Holds(w plan.When, f Facts) string {
 
 // record takes down how a step came out, in the journal and in the result.
 func (r *runner) record(phase string, s plan.Step, out journal.Step, lines []string) bool {
-	out.Phase, out.Name, out.Kind = phase, s.Name, kind(s)
+	out.Phase, out.Name, out.Kind = phase, r.redact.String(Printable(s.Name)), s.Kind()
 	out.Reason = r.redact.String(Printable(out.Reason))
 	bad := out.Verdict != journal.Succeeded && out.Verdict != journal.Skipped
 	out.Ignored = bad && s.ContinueOnError

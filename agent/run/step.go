@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"path/filepath"
 	"sort"
 	"strings"
 	"time"
@@ -58,14 +57,14 @@ func (r *runner) until(s plan.Step) (time.Time, string) {
 	if own := time.Now().Add(s.Timeout); s.Timeout > 0 && own.Before(r.deadline) {
 		return own, "the step's timeout is " + s.Timeout.String()
 	}
-	return r.deadline, "the event's time is up (" + r.Plan.Budget.String() + " from appspec.yml's timeout)"
+	return r.deadline, fmt.Sprintf("the event's time is up (%s, from %s)", r.Plan.Budget, r.Plan.BudgetFrom)
 }
 
 // try runs a step's process once.
 func (r *runner) try(ctx context.Context, s plan.Step, end time.Time) (proc.Ending, []string) {
 	spec := proc.Spec{Argv: s.Command, Env: Merge(r.env, s.Env), User: s.User, Timeout: time.Until(end), Drain: r.Drain}
 	if s.Script != "" {
-		spec.Argv, spec.Script = []string{filepath.Join(r.Plan.Revision, filepath.FromSlash(s.Script))}, true
+		spec.Argv, spec.Script = []string{s.Path(r.Plan.Revision)}, true
 	}
 	if spec.Timeout <= 0 {
 		return proc.Ending{How: proc.TimedOut, Code: -1, Reason: "no time was left to start it"}, nil
@@ -146,17 +145,6 @@ func detail(res check.Result) []string {
 	t := &tail{max: tailBytes}
 	io.WriteString(t, res.Last.Detail)
 	return t.Lines(tailLines)
-}
-
-// kind names what a step is: script, command, or the check's kind.
-func kind(s plan.Step) string {
-	switch {
-	case s.Script != "":
-		return "script"
-	case s.Check != nil:
-		return s.Check.Kind()
-	}
-	return "command"
 }
 
 // Merge gives env with vars put over it.

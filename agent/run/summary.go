@@ -3,6 +3,7 @@ package run
 import (
 	"fmt"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/codedeploy-wingman/wingman/agent/journal"
@@ -109,7 +110,7 @@ func next(r Result) []string {
 	case r.Failed == nil:
 		advice = "wingman plan " + string(r.Event) + " --revision " + r.Revision
 	case r.Failed.ExitCode != nil || r.Failed.Signal != "":
-		advice = "see the log; mend " + r.Failed.Name + " in the revision and deploy again"
+		advice = fmt.Sprintf("see the log; mend %q in the revision and deploy again", r.Failed.Name)
 	case r.Failed.Kind == "script" || r.Failed.Kind == "command":
 		advice = "mend that in the revision (`wingman lint` finds it before a deployment does) and deploy again"
 	default:
@@ -148,12 +149,12 @@ func orElse(s, other string) string {
 }
 
 // short gives a duration with at most three digits that matter.
-func short(d interface {
-	Seconds() float64
-	String() string
-}) string {
-	if s := d.Seconds(); s < 100 {
-		return fmt.Sprintf("%.3gs", s)
+func short(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return d.Round(time.Millisecond).String()
+	case d < time.Minute:
+		return d.Round(10 * time.Millisecond).String()
 	}
-	return d.String()
+	return d.Round(time.Second).String()
 }
