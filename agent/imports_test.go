@@ -63,7 +63,7 @@ func TestImportTable(t *testing.T) {
 			}
 		}
 	}
-	if seen < 8 {
+	if seen < 10 {
 		t.Errorf("only %d packages seen: is this the right folder?", seen)
 	}
 }

@@ -1,0 +1,53 @@
+package cli
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// BenchmarkHook runs one trivial script by itself and through `bin/wingman hook`, in turns, and reports what the hook
+// costs more. Goal: at most 8 ms (in-process).
+func BenchmarkHook(b *testing.B) {
+	bin, err := filepath.Abs(filepath.Join("..", "..", "bin", "wingman"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	if _, err := os.Stat(bin); err != nil {
+		b.Fatalf("%v: make build first", err)
+	}
+	dir := b.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o755); err != nil {
+			b.Fatal(err)
+		}
+		return path
+	}
+	script := write("true.sh", "#!/bin/sh\nexit 0\n")
+	write("appspec.yml", "version: 0.0\nos: linux\n")
+	write("wingman.yml", "version: 1\nevents:\n  AfterInstall:\n    - script: true.sh\n")
+	env := append(os.Environ(), "WINGMAN_STATE_DIR="+dir+"/state", "WINGMAN_LOG_DIR="+dir+"/logs", "WINGMAN_CONFIG="+dir+"/host.yml", "DEPLOYMENT_ID=d-BENCH")
+	write("host.yml", "log: {keep: 1}\n")
+	once := func(args ...string) time.Duration {
+		c := exec.Command(args[0], args[1:]...)
+		c.Env = env
+		start := time.Now()
+		if out, err := c.CombinedOutput(); err != nil {
+			b.Fatalf("%v: %s", err, out)
+		}
+		return time.Since(start)
+	}
+	var bare, hook time.Duration
+	for b.Loop() {
+		bare += once(script)
+		hook += once(bin, "hook", "AfterInstall", "--revision", dir)
+	}
+	ms := func(d time.Duration) float64 { return d.Seconds() * 1000 / float64(b.N) }
+	b.ReportMetric(ms(bare), "ms/script")
+	b.ReportMetric(ms(hook), "ms/hook")
+	b.ReportMetric(ms(hook-bare), "ms/more(goal≤8)")
+	b.ReportMetric(0, "ns/op")
+}

@@ -1,0 +1,100 @@
+package cli
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/spf13/cobra"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"wingman": func() { os.Exit(Main(os.Args[1:], Std())) },
+	})
+}
+
+// The scripts in testdata/script are the command line's documentation: what is typed, what comes out, which exit code.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:           filepath.Join("testdata", "script"),
+		UpdateScripts: os.Getenv("UPDATE") != "",
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("WINGMAN_STATE_DIR", filepath.Join(e.WorkDir, ".state"))
+			e.Setenv("WINGMAN_LOG_DIR", filepath.Join(e.WorkDir, ".logs"))
+			hooks, err := filepath.Abs(filepath.Join("..", "..", "hooks"))
+			if err != nil {
+				return err
+			}
+			e.Setenv("HOOKS", hooks)
+			e.Setenv("WINGMAN_CONFIG", filepath.Join(e.WorkDir, "host.yml"))
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"code": code},
+	})
+}
+
+// code runs a command and wants that exit code: code 1 wingman hook
+func code(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: code N command args…")
+	}
+	err := ts.Exec("sh", append([]string{"-c", `want=$1; shift; "$@"; got=$?; test "$got" = "$want" || { echo "exit code $got, want $want" >&2; exit 1; }`, "code"}, args...)...)
+	if err != nil {
+		ts.Fatalf("%v", err)
+	}
+}
+
+// Each command says what it is for, and those that act say what their exit codes mean; each has a script.
+func TestEveryCommandIsExplained(t *testing.T) {
+	scripts, err := filepath.Glob(filepath.Join("testdata", "script", "*.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var typed strings.Builder
+	for _, s := range scripts {
+		b, err := os.ReadFile(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		typed.Write(b)
+	}
+	a := &app{Streams: Std()}
+	for _, c := range a.root().Commands() {
+		if c.Hidden {
+			continue
+		}
+		if c.Short == "" {
+			t.Errorf("%s: no help", c.Name())
+		}
+		if c.Name() != "version" && !strings.Contains(c.Long, "EXIT STATUS") {
+			t.Errorf("%s: its help has no EXIT STATUS", c.Name())
+		}
+		if !strings.Contains(typed.String(), "wingman "+c.Name()) {
+			t.Errorf("%s: no script in testdata/script runs it", c.Name())
+		}
+		named(t, c)
+	}
+	if lines := strings.Count(about, "\n") + 1; lines > 24 {
+		t.Errorf("wingman alone prints %d lines, at most 24", lines)
+	}
+}
+
+func named(t *testing.T, c *cobra.Command) {
+	t.Helper()
+	if !strings.Contains(about, c.Name()) {
+		t.Errorf("wingman alone does not name %s", c.Name())
+	}
+}
+
+func listen(t *testing.T) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}

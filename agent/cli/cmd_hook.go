@@ -1,0 +1,101 @@
+package cli
+
+import (
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/codedeploy-wingman/wingman/agent/appspec"
+	"github.com/codedeploy-wingman/wingman/agent/engine"
+	"github.com/codedeploy-wingman/wingman/agent/lifecycle"
+	"github.com/codedeploy-wingman/wingman/agent/proc"
+)
+
+// drainCommand is the hidden command that reads on where a background process still holds a finished script's output.
+const drainCommand = "internal-drain"
+
+func drain() *cobra.Command {
+	return &cobra.Command{Use: drainCommand, Hidden: true, Args: cobra.NoArgs, Run: func(*cobra.Command, []string) { proc.DrainMain(os.Stdin) }}
+}
+
+func (a *app) hook() *cobra.Command {
+	var dir string
+	c := &cobra.Command{
+		Use: "hook [EVENT] [--revision DIR]", Short: "Run a lifecycle event's steps (what hooks/wingman.sh calls)", Args: cobra.MaximumNArgs(1),
+		Long: `Run a lifecycle event's steps, print what they print and, if one failed, a summary that fits CodeDeploy's console.
+
+The event comes from LIFECYCLE_EVENT unless it is named; the deployment from DEPLOYMENT_ID, APPLICATION_NAME,
+DEPLOYMENT_GROUP_NAME and DEPLOYMENT_GROUP_ID, which the CodeDeploy agent sets. The revision is the nearest folder at
+or above the working folder that holds appspec.yml.
+
+EXIT STATUS
+  0    every step succeeded, or failed and continue_on_error let it pass
+  1    a step failed
+  2    the command line, wingman.yml, host.yml or appspec.yml is wrong: nothing was run
+  124  a step or the event ran out of time
+  130  interrupted: the steps were ended`,
+		Example: "  LIFECYCLE_EVENT=ValidateService wingman hook\n  wingman hook ApplicationStart --revision /opt/codedeploy-agent/deployment-root/…/deployment-archive",
+		RunE: func(c *cobra.Command, args []string) error {
+			req, err := a.request(args, dir)
+			if err != nil {
+				return err
+			}
+			// Once CodeDeploy has given an event up it closes our output; the steps must be ended and put right all the same.
+			signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+			res, err := a.engine().Run(c.Context(), req, a.Out)
+			if err != nil {
+				return err
+			}
+			return ended(res.Verdict)
+		},
+	}
+	c.Flags().StringVar(&dir, "revision", "", "the folder that holds appspec.yml (default: the nearest one at or above this folder)")
+	return c
+}
+
+// request gathers which event of which revision is meant.
+func (a *app) request(args []string, dir string) (engine.Request, error) {
+	name := a.Getenv(lifecycle.EnvEvent)
+	if len(args) > 0 {
+		name = args[0]
+	}
+	if name == "" {
+		return engine.Request{}, usage("no lifecycle event: name one, as in `wingman hook ValidateService`, or set LIFECYCLE_EVENT as the CodeDeploy agent does")
+	}
+	event, err := lifecycle.Find(name)
+	if err != nil {
+		return engine.Request{}, failure{exitUsage, err}
+	}
+	revision, err := a.revision(dir)
+	if err != nil {
+		return engine.Request{}, err
+	}
+	env := append(append([]string{}, a.Env...), lifecycle.EnvEvent+"="+string(event))
+	return engine.Request{Event: event, Revision: revision, Env: env}, nil
+}
+
+// revision gives the revision's folder, absolute.
+func (a *app) revision(dir string) (string, error) {
+	if dir != "" {
+		abs, err := filepath.Abs(dir)
+		if err != nil {
+			return "", failure{exitUsage, err}
+		}
+		if info, err := os.Stat(abs); err != nil || !info.IsDir() {
+			return "", usage("%s is no folder: --revision takes the one that holds appspec.yml", dir)
+		}
+		return abs, nil
+	}
+	cwd, err := a.Getwd()
+	if err != nil {
+		return "", failure{exitUsage, err}
+	}
+	found, err := appspec.FindRevision(cwd)
+	if err != nil {
+		return "", failure{exitUsage, err}
+	}
+	return found, nil
+}
