@@ -173,22 +173,45 @@ func (j *Journal) Claim(deployment, name string) (bool, error) {
 // Runs gives all runs that are kept, oldest first. A file that cannot be read is told in the error and the others
 // are given all the same.
 func (j *Journal) Runs() ([]Run, error) {
-	files, err := filepath.Glob(filepath.Join(j.dir, "*", "*.jsonl"))
-	if err != nil {
-		return nil, err
-	}
+	folders, err := entries(j.dir)
 	var runs []Run
-	var errs []error
+	errs := []error{err}
+	for _, f := range folders {
+		more, err := j.of(f.Name())
+		runs, errs = append(runs, more...), append(errs, err)
+	}
+	sort.SliceStable(runs, func(i, k int) bool { return runs[i].Started.Before(runs[k].Started) })
+	return runs, errors.Join(errs...)
+}
+
+// of gives the runs in one deployment's folder.
+func (j *Journal) of(folder string) (runs []Run, err error) {
+	files, err := entries(filepath.Join(j.dir, folder))
+	errs := []error{err}
 	for _, f := range files {
-		r, err := read(f)
+		if filepath.Ext(f.Name()) != ".jsonl" {
+			continue
+		}
+		r, err := read(filepath.Join(j.dir, folder, f.Name()))
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
 		runs = append(runs, r)
 	}
-	sort.SliceStable(runs, func(i, k int) bool { return runs[i].Started.Before(runs[k].Started) })
 	return runs, errors.Join(errs...)
+}
+
+// entries lists a folder; one that is not there is empty.
+func entries(dir string) ([]os.DirEntry, error) {
+	list, err := os.ReadDir(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the records: %w", err)
+	}
+	return list, nil
 }
 
 func read(file string) (Run, error) {
@@ -245,35 +268,43 @@ func replay(r Run, b []byte) (Run, error) {
 }
 
 // Prune removes the records of all but the newest keep deployments; it gives the folders' names that it removed.
-// Runs that still go on are kept.
+// Runs that still go on are kept. A folder's time is that of the last run begun in it, so that nothing is read of
+// those that stay.
 func (j *Journal) Prune(keep int) ([]string, error) {
-	runs, err := j.Runs()
-	newest := map[string]time.Time{}
-	live := map[string]bool{}
-	for _, r := range runs {
-		name := Folder(r.Deployment.ID)
-		if r.Started.After(newest[name]) {
-			newest[name] = r.Started
+	folders, err := entries(j.dir)
+	if len(folders) <= keep {
+		return nil, err
+	}
+	times := map[string]time.Time{}
+	for _, f := range folders {
+		if info, e := f.Info(); e == nil {
+			times[f.Name()] = info.ModTime()
 		}
-		live[name] = live[name] || r.Verdict == Running
 	}
-	names := make([]string, 0, len(newest))
-	for n := range newest {
-		names = append(names, n)
-	}
-	sort.Slice(names, func(i, k int) bool { return newest[names[i]].After(newest[names[k]]) })
+	sort.Slice(folders, func(i, k int) bool { return times[folders[i].Name()].After(times[folders[k].Name()]) })
 	var gone []string
-	for i, n := range names {
-		if i < keep || live[n] {
+	for _, f := range folders[keep:] {
+		if j.live(f.Name()) {
 			continue
 		}
-		if e := os.RemoveAll(filepath.Join(j.dir, n)); e != nil {
+		if e := os.RemoveAll(filepath.Join(j.dir, f.Name())); e != nil {
 			err = errors.Join(err, e)
 			continue
 		}
-		gone = append(gone, n)
+		gone = append(gone, f.Name())
 	}
 	return gone, err
+}
+
+// live says whether a run of the folder still goes on.
+func (j *Journal) live(folder string) bool {
+	runs, _ := j.of(folder) // a record that cannot be read is nobody's any more
+	for _, r := range runs {
+		if r.Verdict == Running {
+			return true
+		}
+	}
+	return false
 }
 
 func syncDir(dir string) error {

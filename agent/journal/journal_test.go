@@ -118,6 +118,12 @@ func TestPruneKeepsTheNewest(t *testing.T) {
 			}
 		}
 	}
+	for i, d := range []string{"d-1", "d-2", "d-3"} {
+		at := time.Unix(int64(i), 0)
+		if err := os.Chtimes(filepath.Join(j.dir, d), at, at); err != nil {
+			t.Fatal(err)
+		}
+	}
 	gone, err := j.Prune(1)
 	if err != nil {
 		t.Fatal(err)
