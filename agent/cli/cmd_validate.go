@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -14,10 +15,10 @@ import (
 )
 
 func (a *app) validate() *cobra.Command {
-	var dir string
+	var dir, file string
 	var watch bool
 	c := &cobra.Command{
-		Use: "validate [--revision DIR] [--watch]", Short: "Run ValidateService's checks now", Args: cobra.NoArgs,
+		Use: "validate [-f FILE] [--revision DIR] [--watch]", Short: "Run ValidateService's checks now", Args: cobra.NoArgs,
 		Long: `Run the checks of ValidateService now, apart from any deployment: on a terminal as a live table, elsewhere as plain lines.
 Scripts and commands among the steps are not run.
 
@@ -27,10 +28,14 @@ EXIT STATUS
   2    the command line, wingman.yml, host.yml or appspec.yml is wrong, or there are no checks
   130  interrupted`,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if file != "" && dir == "" {
+				dir = filepath.Dir(file)
+			}
 			req, err := a.request([]string{string(lifecycle.ValidateService)}, dir)
 			if err != nil {
 				return err
 			}
+			req.File = file
 			p, err := a.engine().Plan(req)
 			if err != nil {
 				return err
@@ -43,6 +48,7 @@ EXIT STATUS
 		},
 	}
 	c.Flags().StringVar(&dir, "revision", "", "the folder that holds appspec.yml (default: the nearest one at or above this folder)")
+	c.Flags().StringVarP(&file, "file", "f", "", "take the checks from this wingman.yml, not from the revision's")
 	c.Flags().BoolVar(&watch, "watch", false, "again and again, until interrupted")
 	return c
 }

@@ -36,7 +36,7 @@ before       lint [DIR]                         check a revision: appspec.yml, w
              rehearse [DIR]                     take a revision through a deployment on this machine
 on the host  hook [EVENT] [--revision DIR]      run an event's steps (what hooks/wingman.sh calls)
              plan EVENT [--revision DIR]        what would run here, after policy and defaults; changes nothing
-             validate [--watch]                 run ValidateService's checks now
+             validate [-f FILE] [--watch]       run ValidateService's checks now
              history · logs RUN                 what ran here, and what it printed
 more         version · completion · schema revision|host
 

@@ -54,6 +54,7 @@ type Engine struct {
 type Request struct {
 	Event    lifecycle.Event
 	Revision string   // the revision's folder
+	File     string   // a wingman.yml to use instead of the revision's; "" for none
 	Env      []string // the caller's environment, CodeDeploy's variables among it
 }
 
@@ -69,7 +70,7 @@ func (e *Engine) Plan(req Request) (plan.Plan, error) {
 	if err != nil {
 		return plan.Plan{}, UsageError{err}
 	}
-	rev, err := plan.LoadRevision(req.Revision)
+	rev, err := load(req)
 	if err != nil {
 		return plan.Plan{}, UsageError{err}
 	}
@@ -88,6 +89,17 @@ func (e *Engine) Plan(req Request) (plan.Plan, error) {
 		return plan.Plan{}, UsageError{err}
 	}
 	return p, nil
+}
+
+func load(req Request) (plan.Revision, error) {
+	if req.File == "" {
+		return plan.LoadRevision(req.Revision)
+	}
+	data, err := os.ReadFile(req.File)
+	if err != nil {
+		return plan.Revision{}, fmt.Errorf("cannot read the checks: %w", err)
+	}
+	return plan.ParseRevision(data, req.File)
 }
 
 // budget gives the event its time, and says whose word that is: the timeout of wingman's own entry in the revision's

@@ -101,25 +101,34 @@ func output(lines []string, room int) []string {
 
 // next says what to type or to change, and, where no new bundle changes it, that.
 func next(r Result) []string {
-	var advice string
+	var advice, command string
 	switch {
 	case r.Verdict == journal.Cancelled:
 		advice = "CodeDeploy or someone ended it; if it was CodeDeploy's timeout, raise `timeout` of wingman's entry in appspec.yml"
 	case r.Verdict == journal.TimedOut:
 		advice = "see in the log what it waited for; if it needs longer, raise the step's `timeout` in wingman.yml and appspec.yml's"
 	case r.Failed == nil:
-		advice = "wingman plan " + string(r.Event) + " --revision " + r.Revision
+		advice, command = "see what would run:", "wingman plan "+string(r.Event)+" --revision "+r.Revision
 	case r.Failed.ExitCode != nil || r.Failed.Signal != "":
 		advice = fmt.Sprintf("see the log; mend %q in the revision and deploy again", r.Failed.Name)
 	case r.Failed.Kind == "script" || r.Failed.Kind == "command":
 		advice = "mend that in the revision (`wingman lint` finds it before a deployment does) and deploy again"
+	case r.Event != lifecycle.ValidateService:
+		advice, command = "run the event again, on the instance:", "wingman hook "+string(r.Event)+" --revision "+r.Revision
 	default:
-		advice = "on the instance: wingman validate --revision " + r.Revision + "  (runs the checks again, now)"
+		advice, command = "run the checks again, on the instance:", "wingman validate --revision "+r.Revision
+	}
+	if command != "" && r.Deployment.ID != "" {
+		command = "DEPLOYMENT_ID=" + r.Deployment.ID + " " + command
+	}
+	out := []string{advice}
+	if command != "" {
+		out = append(out, command) // on a line of its own, so that it is not cut
 	}
 	if lifecycle.RevisionOf(r.Event, false) == lifecycle.Current {
-		return []string{advice}
+		return out
 	}
-	out := []string{advice, "this came from the LAST SUCCESSFUL revision: a new bundle does not change it before the next deployment"}
+	out = append(out, "this came from the LAST SUCCESSFUL revision: a new bundle does not change it before the next deployment")
 	if r.Event == lifecycle.ApplicationStop {
 		out = append(out, "to get past it once: aws deploy create-deployment … --ignore-application-stop-failures")
 	}
