@@ -26,7 +26,7 @@ func TestNewRefuses(t *testing.T) {
 		{Settings{HTTP: &HTTP{URL: "127.0.0.1:80"}}, "http: cannot parse the url: first path segment in URL cannot contain colon"},
 		{Settings{HTTP: &HTTP{URL: "ftp://u:secret@h/"}}, `http: the url "ftp://u:xxxxx@h/" must begin with http:// or https://`},
 		{Settings{HTTP: &HTTP{URL: "http:///x"}}, `http: the url "http:///x" names no host`},
-		{Settings{HTTP: &HTTP{URL: "http://h", Status: "2xx"}}, `http: cannot read "2xx" in status "2xx": want codes from 100 to 599 as in "200", "200,204" or "200-399"`},
+		{Settings{HTTP: &HTTP{URL: "http://h", Status: "2xx"}}, `http: cannot read "2xx" in status: want codes from 100 to 599 as in "200", "200,204" or "200-399"`},
 		{Settings{HTTP: &HTTP{URL: "http://h", Method: "NO GOOD"}}, `http: method "NO GOOD" is none`},
 		{Settings{HTTP: &HTTP{URL: "http://h", Method: "HEAD", Body: "x"}}, "http: an answer to HEAD has no body to look at"},
 		{Settings{TCP: &TCP{Address: "h"}}, `tcp: the address "h" must be host:port`},

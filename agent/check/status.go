@@ -29,9 +29,9 @@ func ParseStatus(text string) (Status, error) {
 		to, ok2 := parseCode(high)
 		switch {
 		case !ok1, !ok2:
-			return Status{}, fmt.Errorf("cannot read %s in status %s: want codes from 100 to 599 as in \"200\", \"200,204\" or \"200-399\"", quoted(part), quoted(text))
+			return Status{}, fmt.Errorf("cannot read %s in status: want codes from 100 to 599 as in \"200\", \"200,204\" or \"200-399\"", quoted(part))
 		case from > to:
-			return Status{}, fmt.Errorf("cannot read %s in status %s: the range is the wrong way round", quoted(part), quoted(text))
+			return Status{}, fmt.Errorf("cannot read %s in status: the range is the wrong way round", quoted(part))
 		}
 		s.ranges = append(s.ranges, codes{from, to})
 	}
