@@ -1,0 +1,3 @@
+package awssim
+
+func autoscalingOperations() map[string]operation { return map[string]operation{} }

@@ -1,0 +1,40 @@
+package awssim
+
+import "time"
+
+// Delays are how long AWS takes for what it does by itself. Zero is the default: fast enough to watch.
+type Delays struct {
+	Launch     time.Duration // Pending to InService; default 200 ms
+	Terminate  time.Duration // Terminating to gone; default 200 ms
+	Reconcile  time.Duration // from a cause to Auto Scaling's acting on it; default 100 ms
+	Register   time.Duration // initial to healthy behind a load balancer; default 300 ms
+	Deregister time.Duration // draining to unused; default 300 ms
+	Event      time.Duration // one lifecycle event where no Agent runs it; default 50 ms
+}
+
+func (d Delays) withDefaults() Delays {
+	or := func(v *time.Duration, fallback time.Duration) {
+		if *v == 0 {
+			*v = fallback
+		}
+	}
+	or(&d.Launch, 200*time.Millisecond)
+	or(&d.Terminate, 200*time.Millisecond)
+	or(&d.Reconcile, 100*time.Millisecond)
+	or(&d.Register, 300*time.Millisecond)
+	or(&d.Deregister, 300*time.Millisecond)
+	or(&d.Event, 50*time.Millisecond)
+	return d
+}
+
+// Switches are what is not known of AWS for certain; false is what the evidence speaks for.
+type Switches struct {
+	RestampOnSuspend       bool // SuspendProcesses of what is suspended already gives it a new stamp
+	NoStamp                bool // a suspension has no reason text at all
+	DeleteTagsIgnoresValue bool // DeleteTags deletes whatever value the tag has
+	NoDate                 bool // answers carry no Date header
+	EmptyListMeansAll      bool // an empty list of processes, as against an omitted one, is also all
+	KeepGreenSuspended     bool // CodeDeploy leaves its own suspensions on green when the deployment fails
+	SuspendOnExisting      bool // CodeDeploy suspends on green also with DISCOVER_EXISTING
+	DropProvisioningTag    bool // a copied group does not carry CodeDeployProvisioningDeploymentId
+}

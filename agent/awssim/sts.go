@@ -1,0 +1,3 @@
+package awssim
+
+func stsOperations() map[string]operation { return map[string]operation{} }
