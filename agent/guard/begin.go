@@ -1,0 +1,305 @@
+package guard
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Begin is one instance's wish, in a hook or by hand, to have processes of a group suspended for its deployment.
+type Begin struct {
+	Group      string
+	Deployment string    // Manual for one by hand, for Window
+	Trigger    string    // the deployment that this one rolls back; "" for none
+	Home       string    // the deployment group's id: where to look for a free slot first
+	Want       []Process // to be suspended now
+	Claim      []Process // all that any side of the deployment may want suspended on the group; Want among them
+	Budget     time.Duration
+	Window     time.Duration // how long from now, at the most
+	Grace      time.Duration
+	Delay      time.Duration // before the first look: of a fleet that begins at once a few go first
+	Headroom   Headroom
+	DeadMan    bool
+	Observe    bool
+	Nonce      func() string
+
+	sure bool // the look is fresh enough to tell whose a suspension without a stamp is
+}
+
+// State is how a begin, a look or a release came out.
+type State string
+
+// The states.
+const (
+	Begun    State = "begun"           // this instance suspended, or wrote the guard
+	Joined   State = "joined"          // the deployment's guard was there and all of it holds
+	Observed State = "observed"        // nothing was written: mode observe
+	Frozen   State = "not begun"       // headroom: refuse
+	Failed   State = "failed"          // see Err
+	Holds    State = "holds"           // follow: all is as it should be
+	Lost     State = "resumed by hand" // follow: somebody resumed a process; it is barred now
+	Released State = "given back"
+	Kept     State = "kept"     // another deployment's guard needs what is left
+	Disputed State = "disputed" // somebody suspended again what the guard had suspended
+	NotDue   State = "not due"
+)
+
+// Outcome is how it came out, with what a person needs to know.
+type Outcome struct {
+	State     State
+	Err       error
+	Now       time.Time // AWS's clock at the end
+	Group     Group     // as last seen
+	Key       string    // the slot
+	Record    Record
+	Suspended []Process // what this call suspended
+	Resumed   []Process // what this call resumed
+	Before    []Process // wanted, and suspended by somebody else already
+	Disputed  []Process
+	Held      []Process // kept for another deployment's live guard
+	Notes     []string  // what is worth a warning
+}
+
+func (o Outcome) failed(err error) Outcome {
+	o.State, o.Err = Failed, err
+	return o
+}
+
+// errNoSlot is why a begin fails on a group whose eight slots are all taken.
+var errNoSlot = errors.New("all eight guards of the group are taken by other deployments' (wingman guard status)")
+
+// Do begins the guard, or joins the one that is there.
+//
+// A join writes nothing, and looks at the processes beside the tag: a writer may be between the two. What is written
+// claims all that any side of the deployment may want, running or not, since the read may be old and another's claim
+// lost by our write; the stamp of the suspension decides in the end whose it is. The slot is written before anything
+// is suspended: a crash between the two leaves a claim to nothing, not a suspension of nobody's.
+func (b Begin) Do(now time.Time, do Do) (out Outcome) { return b.do(now, do) }
+
+func (b *Begin) do(now time.Time, do Do) (out Outcome) {
+	if len(b.Want) == 0 {
+		return out.failed(errors.New("cannot suspend: an empty list would mean every process"))
+	}
+	if b.Delay > 0 {
+		if a := do(Call{Op: Wait, Until: now.Add(b.Delay)}); a.Err != nil {
+			return out.failed(a.Err)
+		}
+	}
+	for try := range tries {
+		a := do(Call{Op: Describe, Group: b.Group})
+		out.Now = a.Now
+		if a.Err != nil {
+			return out.failed(a.Err)
+		}
+		done, err := b.round(a, do, &out)
+		if err != nil || done {
+			if err != nil {
+				return out.failed(err)
+			}
+			return out
+		}
+		if try+1 == tries {
+			break
+		}
+		// What was written is not seen yet; a stale read is worth a breath.
+		if a := do(Call{Op: Wait, Until: out.Now.Add(200 * time.Millisecond << try)}); a.Err != nil {
+			return out.failed(a.Err)
+		}
+	}
+	return out.failed(fmt.Errorf("cannot see that %s is suspended: AWS took the calls and shows it otherwise", names(out.Group.running(minus(b.Want, out.Record.Barred)))))
+}
+
+// round looks at what a describe gave and writes what is missing; done says that there was nothing to write.
+func (b *Begin) round(a Answer, do Do, out *Outcome) (done bool, err error) {
+	g := a.Group
+	out.Group = g
+	never := g.never(b.Deployment, b.Trigger)
+	want := minus(b.Want, never)
+	if len(want) == 0 {
+		out.State, out.Notes = Joined, append(out.Notes, "CodeDeploy itself holds all of it on this group")
+		return true, nil
+	}
+	guard, own := g.own(b.Deployment)
+	if own {
+		out.Key, out.Record = guard.slots[0].key, guard.rec
+		want = minus(want, guard.rec.Barred)
+		lives := guard.rec.until(a.Now).After(a.Now.Add(min(b.Budget, b.Window/2)))
+		if lives && len(minus(want, guard.rec.Protect)) == 0 && len(g.running(want)) == 0 {
+			b.finish(g, want, out)
+			return true, nil
+		}
+		if guard.rec.Version > version {
+			return true, fmt.Errorf("the guard in %s was written by a newer wingman: upgrade this one", out.Key)
+		}
+	}
+	if b.Observe {
+		out.State, out.Suspended = Observed, g.running(want)
+		return true, nil
+	}
+	if !b.sure && b.doubtful(g, guard.rec) {
+		b.sure = true
+		return false, do(Call{Op: Wait, Until: a.Now.Add(Staleness)}).Err
+	}
+	if b.room(g, do, out) {
+		return true, nil
+	}
+	at := slot{}
+	if own {
+		at = guard.slots[0]
+	} else if at, err = b.free(a, do); err != nil {
+		return true, err
+	}
+	out.Key, out.Record = at.key, b.record(a.Now, g, at.rec, own, minus(b.Claim, never), want)
+	out.Record.Barred = guard.rec.Barred
+	return false, b.write(a, do, g.running(want), out)
+}
+
+// finish says how a guard that holds came to be.
+func (b Begin) finish(g Group, want []Process, out *Outcome) {
+	if out.State != Begun {
+		out.State = Joined
+	}
+	for _, p := range want {
+		if c, claimed := out.Record.claim(p); !has(out.Suspended, p) {
+			if ours, _ := c.ours(g.Suspended[p]); !claimed || !ours {
+				out.Before = append(out.Before, p)
+			}
+		}
+	}
+}
+
+// free finds the first slot from home on that nobody has. Where all are taken, one whose guard has ended and waits to be
+// given back is taken over, with what it still holds.
+func (b Begin) free(a Answer, do Do) (slot, error) {
+	have := a.Group.slots()
+	for i, keys := 0, Keys(); i < slots; i++ {
+		key := keys[(home(b.Home)+i)%slots]
+		at := slices.IndexFunc(have, func(s slot) bool { return s.key == key })
+		if at < 0 || have[at].err == nil && a.Group.void(have[at].rec) {
+			return slot{key: key}, nil
+		}
+	}
+	for _, s := range have {
+		if s.err == nil && s.rec.Version <= version && (!a.Now.Before(s.rec.until(a.Now)) || do(Call{Op: Status, Deployment: s.rec.Deployment}).over()) {
+			return s, nil
+		}
+	}
+	return slot{}, errNoSlot
+}
+
+// over says whether a deployment is known to be over.
+func (a Answer) over() bool { return a.Err == nil && a.Status.Known && a.Status.Over }
+
+// record is what the slot will say. own says that it is the deployment's already; else old is empty, or an ended
+// guard's, whose suspensions that nobody has given back yet go over to this one.
+func (b Begin) record(now time.Time, g Group, old Record, own bool, claim, want []Process) Record {
+	r := Record{Version: version, ARN: arnHash(g.ARN), Deployment: owner(b.Deployment), Nonce: b.Nonce(), Until: now.Add(b.Window).Truncate(time.Second), Protect: want}
+	if own {
+		r.Protect, r.Barred = union(old.Protect, want), old.Barred
+		if last := old.until(now); last.After(r.Until) {
+			r.Until = last
+		}
+	}
+	from, to := now.Add(-Staleness).Truncate(time.Second), now.Add(2*Landing).Truncate(time.Second).Add(time.Second)
+	for _, p := range Processes() {
+		c, claimed := old.claim(p)
+		reason, suspended := g.Suspended[p]
+		_, readable := stamp(reason)
+		switch {
+		case claimed && own && suspended: // stays as it is
+		case claimed && (own || suspended):
+			c = Claim{p, earlier(c.From, from), later(c.To, to)}
+		case !has(claim, p) || suspended && !readable:
+			continue
+		default:
+			c = Claim{p, from, to}
+		}
+		r.Owned = append(r.Owned, c)
+	}
+	return r
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// write puts the switch, then the slot, then the suspensions, each before what rests on the look is too old.
+func (b Begin) write(a Answer, do Do, missing []Process, out *Outcome) error {
+	if b.DeadMan {
+		if err := setDeadMan(do, a.Group, out.Record, b.Grace, a.Now); err != nil {
+			out.Notes = append(out.Notes, "dead-man switch: "+err.Error())
+		}
+	}
+	deadline := a.Now.Add(Landing)
+	put := do(Call{Op: Put, Group: b.Group, Key: out.Key, Value: out.Record.String(), Deadline: deadline})
+	if put.Err != nil {
+		return put.Err
+	}
+	out.State = Begun
+	if len(missing) == 0 {
+		return nil
+	}
+	out.Suspended = union(out.Suspended, missing)
+	return do(Call{Op: Suspend, Group: b.Group, Processes: missing, Deadline: deadline}).Err
+}
+
+// doubtful says that a process is suspended without a stamp and that no claim is seen to it: it is somebody else's, or
+// this very deployment's, whose tag the look was too old to show. Only a look that is S younger can tell.
+func (b Begin) doubtful(g Group, r Record) bool {
+	for p, reason := range g.Suspended {
+		_, readable := stamp(reason)
+		if _, claimed := r.claim(p); has(b.Claim, p) && !claimed && !readable && !foreign(reason) {
+			return true
+		}
+	}
+	return false
+}
+
+// room heeds headroom, once; true says that the group is not to be frozen at all.
+func (b Begin) room(g Group, do Do, out *Outcome) bool {
+	if b.Headroom == Ignore || b.Headroom == "" || out.State == Begun {
+		return false
+	}
+	var why []string
+	if g.Desired >= g.Max {
+		why = append(why, fmt.Sprintf("the group is at its limit (desired %d, max %d)", g.Desired, g.Max))
+	}
+	a := do(Call{Op: Pressure, Group: g.Name})
+	for _, alarm := range a.Alarms {
+		why = append(why, "the scaling alarm "+alarm+" is in breach")
+	}
+	if a.Err != nil {
+		why = append(why, a.Err.Error())
+	}
+	for _, w := range why {
+		out.Notes = append(out.Notes, "headroom: "+w)
+	}
+	if b.Headroom == Refuse && (g.Desired >= g.Max || len(a.Alarms) > 0) {
+		out.State = Frozen
+		return true
+	}
+	return false
+}
+
+// names lists processes for a sentence.
+func names(set []Process) string {
+	if len(set) == 0 {
+		return "nothing"
+	}
+	text := string(set[0])
+	for _, p := range set[1:] {
+		text += ", " + string(p)
+	}
+	return text
+}

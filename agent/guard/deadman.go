@@ -1,0 +1,49 @@
+package guard
+
+import (
+	"slices"
+	"time"
+)
+
+// Schedule is the dead-man switch of a group: one schedule of EventBridge Scheduler, which calls Auto Scaling's
+// ResumeProcesses by itself, even if every instance is gone. It cannot see stamps.
+type Schedule struct {
+	Name      string
+	Group     string // the Auto Scaling group
+	GroupARN  string
+	At        time.Time
+	Processes []Process
+	Exists    bool // GetSchedule, MoveSchedule: there is one, to be updated
+}
+
+// scheduleName is one a group: names take 64 plain characters, a group's name 255 of any kind.
+func scheduleName(arn string) string { return "wm-" + hash(arn, 32) }
+
+// setDeadMan creates or moves the switch, before the slot is written: only to later, and with what was running.
+func setDeadMan(do Do, g Group, r Record, grace time.Duration, now time.Time) error {
+	name := scheduleName(g.ARN)
+	a := do(Call{Op: GetSchedule, Group: g.Name, Schedule: Schedule{Name: name}})
+	if a.Err != nil {
+		return a.Err
+	}
+	slices.Sort(a.Schedule.Processes)
+	at := r.until(now).Add(grace + Staleness)
+	if soon := a.Now.Add(2 * time.Minute); at.Before(soon) {
+		at = soon
+	}
+	want := Schedule{Name: name, Group: g.Name, GroupARN: g.ARN, At: at.Truncate(time.Minute).Add(time.Minute), Exists: a.Schedule.Exists}
+	for _, c := range r.Owned {
+		if _, suspended := g.Suspended[c.Process]; !suspended || has(a.Schedule.Processes, c.Process) {
+			want.Processes = append(want.Processes, c.Process)
+		}
+	}
+	want.Processes = union(want.Processes, a.Schedule.Processes)
+	slices.Sort(want.Processes)
+	if a.Schedule.At.After(want.At) {
+		want.At = a.Schedule.At
+	}
+	if len(want.Processes) == 0 || a.Schedule.Exists && want.At.Equal(a.Schedule.At) && slices.Equal(want.Processes, a.Schedule.Processes) {
+		return nil
+	}
+	return do(Call{Op: MoveSchedule, Group: g.Name, Schedule: want}).Err
+}
