@@ -25,6 +25,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("WINGMAN_STATE_DIR", filepath.Join(e.WorkDir, ".state"))
 			e.Setenv("WINGMAN_LOG_DIR", filepath.Join(e.WorkDir, ".logs"))
+			e.Setenv("AWS_EC2_METADATA_DISABLED", "true") // a script that wants AWS starts the simulator
 			hooks, err := filepath.Abs(filepath.Join("..", "..", "hooks"))
 			if err != nil {
 				return err

@@ -73,6 +73,12 @@ func phase(b *strings.Builder, title string, steps []plan.Step) {
 func describe(s plan.Step) []string {
 	var out []string
 	switch {
+	case s.Suspend != nil && len(s.Suspend.Processes) > 0:
+		out = append(out, fmt.Sprintf("suspend_processes %v, given back at the deployment's end", s.Suspend.Processes))
+	case s.Suspend != nil:
+		out = append(out, "suspend_processes, by this instance's role (host.yml: guard); given back at the deployment's end")
+	case s.Resume != nil:
+		out = append(out, "resume_processes: given back here already, once no other instance is in the middle of it")
 	case s.Script != "":
 		out = append(out, "script "+s.Script)
 	case s.Check != nil:

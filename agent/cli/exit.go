@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/codedeploy-wingman/wingman/agent/cloud"
 	"github.com/codedeploy-wingman/wingman/agent/engine"
 	"github.com/codedeploy-wingman/wingman/agent/journal"
 	"github.com/codedeploy-wingman/wingman/agent/problem"
@@ -16,6 +17,8 @@ const (
 	exitDone        = 0
 	exitFailed      = 1
 	exitUsage       = 2
+	exitRefused     = 3
+	exitCloud       = 4
 	exitDeadline    = 124
 	exitInterrupted = 130
 )
@@ -31,6 +34,27 @@ func (f failure) Unwrap() error { return f.err }
 
 func usage(format string, args ...any) error {
 	return failure{exitUsage, fmt.Errorf(format, args...)}
+}
+
+// cloudFailure is the failure of a command that speaks to AWS: 4 where AWS could not be reached or does not allow it.
+func cloudFailure(err error) error {
+	var ours *cloud.Error
+	if errors.As(err, &ours) {
+		switch ours.Kind {
+		case cloud.Denied, cloud.Unreachable, cloud.Throttled, cloud.NotEC2:
+			return failure{exitCloud, err}
+		}
+	}
+	return err
+}
+
+// codeOf gives the exit code that an error knows.
+func codeOf(err error) int {
+	var f failure
+	if errors.As(err, &f) {
+		return f.code
+	}
+	return exitFailed
 }
 
 // ended is the failure of a run whose summary has been printed.

@@ -37,10 +37,11 @@ before       lint [DIR]                         check a revision: appspec.yml, w
 on the host  hook [EVENT] [--revision DIR]      run an event's steps (what hooks/wingman.sh calls)
              plan EVENT [--revision DIR]        what would run here, after policy and defaults; changes nothing
              validate [-f FILE] [--watch]       run ValidateService's checks now
+             guard status|suspend|resume|reap   Auto Scaling held still, and given back
              history · logs RUN                 what ran here, and what it printed
 more         version · completion · schema revision|host
 
-wingman COMMAND --help says more. Exit codes: 0 done, 1 the work failed, 2 usage or configuration, 124 out of time, 130 interrupted.`
+wingman COMMAND --help says more. Exit codes: 0 done, 1 the work failed, 2 usage or configuration, 3 refused for safety, 4 AWS could not be reached, 124 out of time, 130 interrupted.`
 
 // Main runs the program and gives its exit code.
 func Main(args []string, s Streams) int {
@@ -68,7 +69,7 @@ func (a *app) root() *cobra.Command {
 		return nil
 	}
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage("%w\n    %s --help", err, c.CommandPath()) })
-	root.AddCommand(a.hook(), a.plan(), a.validate(), a.history(), a.logs(), a.schema(), a.lint(), a.rehearse(), a.version(), drain())
+	root.AddCommand(a.hook(), a.plan(), a.validate(), a.history(), a.logs(), a.schema(), a.lint(), a.rehearse(), a.guard(), a.version(), drain())
 	return root
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/codedeploy-wingman/wingman/agent/appspec"
 	"github.com/codedeploy-wingman/wingman/agent/check"
+	"github.com/codedeploy-wingman/wingman/agent/guard"
 	"github.com/codedeploy-wingman/wingman/agent/journal"
 	"github.com/codedeploy-wingman/wingman/agent/lifecycle"
 	"github.com/codedeploy-wingman/wingman/agent/plan"
@@ -47,7 +48,8 @@ func PathsFrom(getenv func(string) string) Paths {
 // Engine runs events on this host.
 type Engine struct {
 	Paths
-	Drain []string // argv of the process that reads an output still held when its script is done; see proc.Spec
+	Cloud guard.Cloud // AWS; nil: as the environment says
+	Drain []string    // argv of the process that reads an output still held when its script is done; see proc.Spec
 }
 
 // Request is one event to run or to show.
@@ -141,8 +143,14 @@ func (e *Engine) Run(ctx context.Context, req Request, out io.Writer) (run.Resul
 	if err != nil {
 		return run.Result{}, err
 	}
+	host, err := plan.LoadHost(e.Settings)
+	if err != nil {
+		return run.Result{}, UsageError{err}
+	}
 	d := req.deployment()
 	c := run.Config{ID: newID(p.Event), Plan: p, Deployment: d, Env: req.Env, Out: out, Drain: e.Drain, Journal: journal.New(e.State), Last: last(req)}
+	g := &guardian{Engine: e, journal: c.Journal, settings: host.Guard, event: p.Event, deployment: d, budget: p.Budget}
+	c.Action, c.Roles, c.Notes = g, g, g.failures()
 	if c.Log, err = run.OpenLog(e.Logs, d, p.Event, p.Log.MaxSize); err != nil {
 		c.Notes = append(c.Notes, err.Error())
 	}

@@ -20,7 +20,7 @@ type Begin struct {
 	Grace      time.Duration
 	Delay      time.Duration // before the first look: of a fleet that begins at once a few go first
 	Headroom   Headroom
-	DeadMan    bool
+	DeadMan    DeadMan
 	Observe    bool
 	Nonce      func() string
 
@@ -236,8 +236,8 @@ func later(a, b time.Time) time.Time {
 
 // write puts the switch, then the slot, then the suspensions, each before what rests on the look is too old.
 func (b Begin) write(a Answer, do Do, missing []Process, out *Outcome) error {
-	if b.DeadMan {
-		if err := setDeadMan(do, a.Group, out.Record, b.Grace, a.Now); err != nil {
+	if b.DeadMan.on() {
+		if err := b.DeadMan.set(do, a.Group, out.Record, b.Grace, a.Now); err != nil {
 			out.Notes = append(out.Notes, "dead-man switch: "+err.Error())
 		}
 	}

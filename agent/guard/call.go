@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/codedeploy-wingman/wingman/agent/lifecycle"
 )
 
 // Op is what one call to AWS does.
@@ -55,6 +57,9 @@ type Do func(Call) Answer
 // Cloud is AWS as the guard needs it. Errors may be ErrGone; others are for people.
 type Cloud interface {
 	Guard(ctx context.Context, c Call) Answer
+	Place(ctx context.Context, d lifecycle.Deployment) (Place, error)
+	Guarded(ctx context.Context) ([]string, error) // the groups that carry a guard's tag
+	Busy(ctx context.Context, deployment, instance string, events []lifecycle.Event) (bool, error)
 }
 
 // ErrGone is said of a group, or of a schedule, that is not there.
@@ -159,11 +164,21 @@ const provisioned = "CodeDeployProvisioningDeploymentId"
 // CodeDeploy suspends and resumes three processes itself.
 func (g Group) never(deployment, trigger string) []Process {
 	for _, d := range []string{deployment, trigger} {
-		if d != "" && d != Manual && (g.Tags[provisioned] == d || strings.HasPrefix(g.Name, "CodeDeploy_") && strings.HasSuffix(g.Name, "_"+d)) {
+		if d != "" && d != Manual && g.MadeBy(d) {
 			return []Process{AddToLoadBalancer, AlarmNotification, ScheduledActions}
 		}
 	}
 	return nil
+}
+
+// MadeBy says whether CodeDeploy made the group for that deployment.
+func (g Group) MadeBy(deployment string) bool {
+	return g.Tags[provisioned] == deployment || copied(g.Name, deployment)
+}
+
+// copied says by its name that CodeDeploy made the group for that deployment: CodeDeploy_<deployment group>_<deployment>.
+func copied(group, deployment string) bool {
+	return deployment != "" && strings.HasPrefix(group, "CodeDeploy_") && strings.HasSuffix(group, "_"+deployment)
 }
 
 // running gives those of the processes that are not suspended.

@@ -14,15 +14,25 @@ type Schedule struct {
 	At        time.Time
 	Processes []Process
 	Exists    bool // GetSchedule, MoveSchedule: there is one, to be updated
+
+	ScheduleGroup string        // where it is kept
+	RoleARN       string        // as whom it resumes
+	MaxAge        time.Duration // a call that could not be made for so long is given up: it would meet a newer guard
+	Why           string        // its description
 }
 
-// scheduleName is one a group: names take 64 plain characters, a group's name 255 of any kind.
-func scheduleName(arn string) string { return "wm-" + hash(arn, 32) }
+// on says whether there is a switch at all.
+func (d DeadMan) on() bool { return d.RoleARN != "" }
 
-// setDeadMan creates or moves the switch, before the slot is written: only to later, and with what was running.
-func setDeadMan(do Do, g Group, r Record, grace time.Duration, now time.Time) error {
-	name := scheduleName(g.ARN)
-	a := do(Call{Op: GetSchedule, Group: g.Name, Schedule: Schedule{Name: name}})
+// schedule names a group's switch: names take 64 plain characters, a group's name 255 of any kind.
+func (d DeadMan) schedule(g Group) Schedule {
+	return Schedule{Name: "wm-" + hash(g.ARN, 32), Group: g.Name, GroupARN: g.ARN, ScheduleGroup: d.ScheduleGroup, RoleARN: d.RoleARN}
+}
+
+// set creates or moves the switch, before the slot is written: only to later, and with what was running.
+func (d DeadMan) set(do Do, g Group, r Record, grace time.Duration, now time.Time) error {
+	want := d.schedule(g)
+	a := do(Call{Op: GetSchedule, Group: g.Name, Schedule: want})
 	if a.Err != nil {
 		return a.Err
 	}
@@ -31,7 +41,8 @@ func setDeadMan(do Do, g Group, r Record, grace time.Duration, now time.Time) er
 	if soon := a.Now.Add(2 * time.Minute); at.Before(soon) {
 		at = soon
 	}
-	want := Schedule{Name: name, Group: g.Name, GroupARN: g.ARN, At: at.Truncate(time.Minute).Add(time.Minute), Exists: a.Schedule.Exists}
+	want.At, want.Exists, want.MaxAge = at.Truncate(time.Minute).Add(time.Minute), a.Schedule.Exists, max(time.Minute, grace)
+	want.Why = "wingman: gives back what the guard of " + r.Deployment + " suspended, if nobody else can"
 	for _, c := range r.Owned {
 		if _, suspended := g.Suspended[c.Process]; !suspended || has(a.Schedule.Processes, c.Process) {
 			want.Processes = append(want.Processes, c.Process)

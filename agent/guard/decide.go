@@ -7,10 +7,40 @@ import (
 	"github.com/codedeploy-wingman/wingman/agent/lifecycle"
 )
 
-// Seat is this instance's place in its deployment, as far as AWS says.
-type Seat struct {
-	Role    lifecycle.Role
-	Creator string
+// Place is where this instance stands in its deployment, as far as AWS says. It is asked for once a deployment.
+type Place struct {
+	Instance  string         `json:"instance"`
+	Group     string         `json:"group"` // its Auto Scaling group; "" is none
+	Role      lifecycle.Role `json:"role"`
+	Creator   string         `json:"creator"`
+	Trigger   string         `json:"trigger,omitempty"`   // the deployment that this one rolls back
+	Instances int            `json:"instances,omitempty"` // of the deployment; 0 is not known
+	Originals []string       `json:"originals,omitempty"` // the originals' groups, from the replacement's side
+	Notes     []string       `json:"notes,omitempty"`     // why something is unknown
+}
+
+// Kind is what CodeDeploy says of a deployment; the zero value where it may not be asked.
+type Kind struct {
+	Creator, Trigger string
+	InPlace          bool
+	Instances        int
+}
+
+// Fill works out the role: from the deployment's kind and the instance's label in it (Blue or Green); where that may
+// not be asked, from the name that CodeDeploy gives to a group that it copies.
+func (p *Place) Fill(d lifecycle.Deployment, k Kind, label string) {
+	if k.Creator != "" {
+		p.Creator = k.Creator
+	}
+	p.Trigger, p.Instances = k.Trigger, k.Instances
+	switch {
+	case k.InPlace:
+		p.Role = lifecycle.InPlaceRole
+	case label == "Green", copied(p.Group, d.ID):
+		p.Role = lifecycle.Replacement
+	case label == "Blue":
+		p.Role = lifecycle.Original
+	}
 }
 
 // Want is what an event wants suspended, and on whose group.
@@ -39,8 +69,8 @@ func (s Settings) Events() (out []lifecycle.Event) {
 //
 // Blocking traffic makes an original of whoever does it: an instance in place, one whose role cannot be asked, and a
 // replacement that a rollback takes out again. An instance that Auto Scaling itself is taking away needs nothing held.
-func (s Settings) Wants(e lifecycle.Event, seat Seat) (out []Want) {
-	if s.Mode == Disabled || seat.Creator == "autoscalingTermination" {
+func (s Settings) Wants(e lifecycle.Event, at Place) (out []Want) {
+	if s.Mode == Disabled || at.Creator == "autoscalingTermination" {
 		return nil
 	}
 	switch {
@@ -48,9 +78,9 @@ func (s Settings) Wants(e lifecycle.Event, seat Seat) (out []Want) {
 		return []Want{{Side: s.Original}}
 	case e == lifecycle.AfterBlockTraffic || !e.TakesHooks():
 		return nil
-	case seat.Role == lifecycle.Original && order(e) >= order(s.Original.From):
+	case at.Role == lifecycle.Original && order(e) >= order(s.Original.From):
 		return []Want{{Side: s.Original}}
-	case seat.Role == lifecycle.Replacement:
+	case at.Role == lifecycle.Replacement:
 		if order(e) >= order(s.Replacement.From) {
 			out = append(out, Want{Side: s.Replacement})
 		}

@@ -12,7 +12,7 @@ type Release struct {
 	Deployment string
 	Grace      time.Duration
 	Over       bool // the deployment is known to be over; else only what is past its until and grace is due
-	DeadMan    bool
+	DeadMan    DeadMan
 	Observe    bool
 }
 
@@ -113,8 +113,8 @@ func (r Release) give(a Answer, at own, do Do, out *Outcome) (done bool) {
 
 // drop deletes the switch, if no other guard needs it, and then the slot, by its key and value.
 func (r Release) drop(a Answer, at own, do Do, out *Outcome) bool {
-	if r.DeadMan && len(a.Group.slots()) == len(at.slots) {
-		if d := do(Call{Op: DropSchedule, Group: r.Group, Schedule: Schedule{Name: scheduleName(a.Group.ARN)}}); d.Err != nil && !errors.Is(d.Err, ErrGone) {
+	if r.DeadMan.on() && len(a.Group.slots()) == len(at.slots) {
+		if d := do(Call{Op: DropSchedule, Group: r.Group, Schedule: r.DeadMan.schedule(a.Group)}); d.Err != nil && !errors.Is(d.Err, ErrGone) {
 			out.Notes = append(out.Notes, "dead-man switch: "+d.Err.Error())
 		}
 	}
@@ -168,7 +168,7 @@ func both(a, b []Process) []Process { return minus(a, minus(a, b)) }
 type Reap struct {
 	Group   string
 	Grace   time.Duration
-	DeadMan bool
+	DeadMan DeadMan
 	Observe bool
 }
 

@@ -3,6 +3,8 @@
 //
 //	<state>/runs/<deployment>/<run id>.jsonl     begin, one line per step, end
 //	<state>/runs/<deployment>/<name>.done        a claim: what is to happen once per deployment has begun
+//	<state>/runs/<deployment>/<name>.json        what was learnt of the deployment
+//	<state>/guards/<hash>.json                   this instance's part in one guard
 package journal
 
 import (
@@ -293,7 +295,7 @@ func (j *Journal) Prune(keep int) ([]string, error) {
 		}
 		gone = append(gone, f.Name())
 	}
-	return gone, err
+	return gone, errors.Join(err, j.forgetGuards())
 }
 
 // live says whether a run of the folder still goes on.

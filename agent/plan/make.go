@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/codedeploy-wingman/wingman/agent/guard"
 	"github.com/codedeploy-wingman/wingman/agent/lifecycle"
 	"github.com/codedeploy-wingman/wingman/agent/problem"
 )
@@ -48,11 +50,20 @@ func Make(r Request) (Plan, error) {
 		return Plan{}, problem.List{{Position: problem.Position{File: r.Revision.File}, Severity: problem.Error, Rule: "env", Message: "env: " + err.Error()}}
 	}
 	m.env = p.Env
-	p.Steps, p.OnFailure, p.Always = m.steps(steps), m.steps(r.Revision.OnFailure), m.steps(r.Revision.Always)
+	p.Steps, p.OnFailure, p.Always = m.steps(r.held(steps)), m.steps(r.Revision.OnFailure), m.steps(r.Revision.Always)
 	if err := m.problems.Err(); err != nil {
 		return Plan{}, err
 	}
 	return p, nil
+}
+
+// held puts the guard before an event's steps, in the events that host.yml's guard section means, unless a step of the
+// event does it: what must be true today is the host's matter, since block-traffic events run the old revision.
+func (r Request) held(steps []Step) []Step {
+	if r.Host.Guard.Mode == guard.Disabled || r.Host.Guard.Mode == "" || !slices.Contains(r.Host.Guard.Events(), r.Event) || slices.ContainsFunc(steps, func(s Step) bool { return s.Suspend != nil }) {
+		return steps
+	}
+	return append([]Step{{Suspend: &Suspend{Default: true}, Retry: Retry{Attempts: 1}}}, steps...)
 }
 
 // All gives every step of the plan.
@@ -152,6 +163,13 @@ func (m *maker) sound(raw, s Step) {
 // policy holds a step against what the host allows.
 func (m *maker) policy(s Step) {
 	p := m.Host.Policy
+	if s.Suspend != nil && len(p.Processes) > 0 {
+		for _, one := range s.Suspend.Processes {
+			if !slices.Contains(p.Processes, one) {
+				m.problem(s, "policy-processes", "", "step %q would suspend %s: processes in %s does not allow it", s.Name, one, m.Host.File)
+			}
+		}
+	}
 	if p.AllowRoot && len(p.Users) == 0 {
 		return
 	}

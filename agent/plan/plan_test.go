@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/codedeploy-wingman/wingman/agent/check"
+	"github.com/codedeploy-wingman/wingman/agent/guard"
 	"github.com/codedeploy-wingman/wingman/agent/lifecycle"
 	"github.com/codedeploy-wingman/wingman/agent/problem"
 )
@@ -56,6 +57,13 @@ always:
   - script: scripts/tidy.sh
 `
 
+// unguarded is a host whose plans hold nothing but what the files say.
+func unguarded() Host {
+	h := DefaultHost()
+	h.Guard.Mode = guard.Disabled
+	return h
+}
+
 func parseRevision(t *testing.T, text string) Revision {
 	t.Helper()
 	r, err := ParseRevision([]byte(text), "wingman.yml")
@@ -66,7 +74,7 @@ func parseRevision(t *testing.T, text string) Revision {
 }
 
 func request(r Revision, e lifecycle.Event) Request {
-	return Request{Event: e, Dir: "/rev", Deployment: lifecycle.Deployment{ID: "d-1", Application: "shop", Group: "blue"}, Revision: r, Host: DefaultHost(), Budget: time.Minute, BudgetFrom: "appspec.yml"}
+	return Request{Event: e, Dir: "/rev", Deployment: lifecycle.Deployment{ID: "d-1", Application: "shop", Group: "blue"}, Revision: r, Host: unguarded(), Budget: time.Minute, BudgetFrom: "appspec.yml"}
 }
 
 func TestEveryKeyIsRead(t *testing.T) {
@@ -152,8 +160,8 @@ func TestFaultsOfWingmanYML(t *testing.T) {
 		{"a misspelt event", "version: 1\nevents:\n  ValidateServices: []", "ValidateService"},
 		{"steps that are no list", "version: 1\nevents:\n  AfterInstall: {script: a.sh}", "w.yml:3:17: here stands a mapping, wanted is a list"},
 		{"a step that is a text", step + "a.sh", `w.yml:4:7: here stands the text "a.sh", wanted is a mapping with name`},
-		{"a step without action", step + "name: x", "w.yml:4:7: a step needs one of script, command, check\n    - script: scripts/start.sh"},
-		{"two actions", step + "{script: a.sh, command: [b]}", "a step has one of script, command, check, not script and command"},
+		{"a step without action", step + "name: x", "w.yml:4:7: a step needs one of script, command, check, suspend_processes, resume_processes\n    - script: scripts/start.sh"},
+		{"two actions", step + "{script: a.sh, command: [b]}", "a step does one thing, not script and command"},
 		{"runas", step + "{script: a.sh, runas: app}", `w.yml:4:22: unknown key "runas": did you mean user?`},
 		{"location", step + "location: a.sh", "did you mean script?"},
 		{"a misspelt key of a step", step + "{script: a.sh, timeot: 1s}", "did you mean timeout?"},
@@ -238,7 +246,7 @@ log: {max_size: 1GiB, keep: 3}
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Host{File: "host.yml", Policy: Policy{Users: []string{"app"}, MaxTimeout: 10 * time.Minute}, Log: Log{1 << 30, 3},
+	want := Host{File: "host.yml", Guard: guard.Defaults(), Policy: Policy{Users: []string{"app"}, MaxTimeout: 10 * time.Minute}, Log: Log{1 << 30, 3},
 		DefaultEvents: map[lifecycle.Event][]Step{lifecycle.ApplicationStop: {{Position: problem.Position{File: "host.yml", Line: 5, Column: 7}, Script: "/etc/wingman/stop.sh", Retry: Retry{1, time.Second}}}}}
 	if d := cmp.Diff(want, h); d != "" {
 		t.Error(d)
@@ -261,7 +269,7 @@ log: {max_size: 1GiB, keep: 3}
 }
 
 func TestWhereStepsComeFrom(t *testing.T) {
-	h, err := ParseHost([]byte("default_events: {AfterInstall: [{command: [echo, '${PORT}']}], BeforeInstall: [{command: ['true']}]}"), "host.yml")
+	h, err := ParseHost([]byte("guard: {mode: disabled}\ndefault_events: {AfterInstall: [{command: [echo, '${PORT}']}], BeforeInstall: [{command: ['true']}]}"), "host.yml")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -279,7 +287,7 @@ func TestWhereStepsComeFrom(t *testing.T) {
 	}
 	req := request(Revision{}, lifecycle.AfterInstall)
 	req.Host = h
-	if _, err := Make(req); err == nil || !strings.Contains(err.Error(), "host.yml:1:33: ${PORT} stands for nothing") {
+	if _, err := Make(req); err == nil || !strings.Contains(err.Error(), "host.yml:2:33: ${PORT} stands for nothing") {
 		t.Errorf("a default that wants a variable of the revision: %v", err)
 	}
 }
@@ -381,5 +389,83 @@ func TestBudgetLeavesTimeForTheEnd(t *testing.T) {
 		if got := Budget(timeout); got != want {
 			t.Errorf("%s: %s, want %s", timeout, got, want)
 		}
+	}
+}
+
+// The guard comes before the steps of the events that host.yml means, whatever the revision says, unless the event says
+// where it wants it.
+func TestTheGuardIsInTheDefaultPlan(t *testing.T) {
+	r := parseRevision(t, "version: 1\nevents:\n  BeforeBlockTraffic: [{command: [a]}, {suspend_processes: {processes: [Terminate]}}]\n  ValidateService: [{command: [a]}]\n  AfterAllowTraffic: [{resume_processes: {}}]\n")
+	kinds := func(e lifecycle.Event, h Host) string {
+		p, err := Make(Request{Event: e, Revision: r, Host: h, Budget: time.Minute})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out []string
+		for _, s := range p.Steps {
+			out = append(out, s.Kind())
+		}
+		return strings.Join(out, " ")
+	}
+	for e, want := range map[lifecycle.Event]string{
+		lifecycle.BeforeBlockTraffic: "command suspend_processes",
+		lifecycle.ValidateService:    "suspend_processes command",
+		lifecycle.AfterAllowTraffic:  "suspend_processes resume_processes",
+		lifecycle.BeforeInstall:      "suspend_processes",
+		lifecycle.AfterBlockTraffic:  "",
+		lifecycle.ApplicationStop:    "",
+	} {
+		if got := kinds(e, DefaultHost()); got != want {
+			t.Errorf("%s: %q, want %q", e, got, want)
+		}
+	}
+	if got := kinds(lifecycle.ValidateService, unguarded()); got != "command" {
+		t.Errorf("disabled: %q", got)
+	}
+	h := DefaultHost()
+	h.File, h.Policy.Processes = "host.yml", []guard.Process{guard.AZRebalance}
+	if _, err := Make(Request{Event: lifecycle.BeforeBlockTraffic, Revision: r, Host: h, Budget: time.Minute}); err == nil || !strings.Contains(err.Error(), "would suspend Terminate: processes in host.yml does not allow it") {
+		t.Errorf("policy: %v", err)
+	}
+}
+
+func TestGuardSettings(t *testing.T) {
+	h, err := ParseHost([]byte(`
+guard:
+  mode: observe
+  original: {processes: [Terminate], from: BeforeBlockTraffic}
+  replacement: {processes: [AZRebalance]}
+  max_window: 2h
+  grace: 5s
+  continue_on_error: false
+  headroom: refuse
+  dead_man: {role_arn: "arn:aws:iam::123456789012:role/wingman-deadman", schedule_group: x}
+policy: {processes: [Terminate]}
+`), "host.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := guard.Settings{Mode: guard.Observe, Original: guard.Side{Processes: []guard.Process{guard.Terminate}, From: lifecycle.BeforeBlockTraffic},
+		Replacement: guard.Side{Processes: []guard.Process{guard.AZRebalance}, From: lifecycle.BeforeInstall}, MaxWindow: 2 * time.Hour, Grace: 5 * time.Second,
+		Headroom: guard.Refuse, DeadMan: guard.DeadMan{RoleARN: "arn:aws:iam::123456789012:role/wingman-deadman", ScheduleGroup: "x"}}
+	if d := cmp.Diff(want, h.Guard); d != "" {
+		t.Error(d)
+	}
+	for text, want := range map[string]string{
+		"guard: {mode: off}":                         "one of enforce, observe, disabled",
+		"guard: {original: {processes: []}}":         "an empty list",
+		"guard: {original: {processes: [Teminate]}}": "one of Launch, Terminate",
+		"guard: {max_window: 30s}":                   "too short",
+		"guard: {max_window: 25h}":                   "too long",
+		"guard: {grace: 500ms}":                      "too short",
+		"guard: {replacement: {from: Install}}":      "one of",
+		"guard: {blue: {}}":                          "did you mean original?",
+	} {
+		if _, err := ParseHost([]byte(text), "host.yml"); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+	if got := DefaultHost().Guard; cmp.Diff(got, guard.Defaults()) != "" {
+		t.Errorf("the default: %+v", got)
 	}
 }

@@ -18,7 +18,7 @@ func Schema(of string) (string, error) {
 		return "", fmt.Errorf("no schema of %q: revision or host", of)
 	}
 	root = with(root, "$schema", "http://json-schema.org/draft-07/schema#")
-	step := with(stepShape.schema, "oneOf", []schema{{"required": []string{"script"}}, {"required": []string{"command"}}, {"required": []string{"check"}}})
+	step := with(stepShape.schema, "oneOf", []schema{{"required": []string{"script"}}, {"required": []string{"command"}}, {"required": []string{"check"}}, {"required": []string{suspendProcesses}}, {"required": []string{resumeProcesses}}})
 	properties := schema{}
 	for k, v := range step["properties"].(schema) {
 		properties[k] = v

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/codedeploy-wingman/wingman/agent/check"
+	"github.com/codedeploy-wingman/wingman/agent/guard"
 	"github.com/codedeploy-wingman/wingman/agent/lifecycle"
 	"github.com/codedeploy-wingman/wingman/agent/problem"
 )
@@ -23,6 +24,7 @@ type Revision struct {
 // Host is /etc/wingman/host.yml: what the host's owner says, whatever revision comes.
 type Host struct {
 	File          string
+	Guard         guard.Settings
 	Policy        Policy
 	DefaultEvents map[lifecycle.Event][]Step // for each event that wingman.yml does not name
 	Log           Log
@@ -30,9 +32,10 @@ type Host struct {
 
 // Policy bounds what a revision may ask. Empty means no bound.
 type Policy struct {
-	Users      []string      // the users that a step may name
-	AllowRoot  bool          // a step may run as root; default true
-	MaxTimeout time.Duration // of a step and of an event; default 1h
+	Users      []string        // the users that a step may name
+	AllowRoot  bool            // a step may run as root; default true
+	Processes  []guard.Process // the scaling processes that a step may suspend
+	MaxTimeout time.Duration   // of a step and of an event; default 1h
 }
 
 // Log bounds the logs of runs on this host.
@@ -41,13 +44,15 @@ type Log struct {
 	Keep    int   // deployments whose logs and records are kept; default 20
 }
 
-// Step is one thing that an event does. Exactly one of Script, Command and Check is set.
+// Step is one thing that an event does. Exactly one of Script, Command, Check, Suspend and Resume is set.
 type Step struct {
 	problem.Position
 	Name            string // default: the script's path, the command's first word, or the check's kind and target
 	Script          string // a path in the revision, with slashes
 	Command         []string
 	Check           *check.Settings
+	Suspend         *Suspend      // scaling processes are held still
+	Resume          *Resume       // they are let go before the deployment's end
 	User            string        // default: the caller
 	Timeout         time.Duration // all tries together; 0: what is left of the event's budget
 	Retry           Retry
@@ -55,6 +60,15 @@ type Step struct {
 	When            When
 	ContinueOnError bool
 }
+
+// Suspend is the step suspend_processes.
+type Suspend struct {
+	Processes []guard.Process // empty: host.yml's, by this instance's role
+	Default   bool            // the plan has it by default, no file names it
+}
+
+// Resume is the step resume_processes.
+type Resume struct{}
 
 // Retry says how often a step is tried.
 type Retry struct {

@@ -11,6 +11,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/codedeploy-wingman/wingman/agent/check"
+	"github.com/codedeploy-wingman/wingman/agent/guard"
 	"github.com/codedeploy-wingman/wingman/agent/lifecycle"
 )
 
@@ -45,6 +46,8 @@ var stepShape = object(stepKeys,
 	key("script", text, "a script, by its path in the revision", func(s *Step) *string { return &s.Script }),
 	key("command", filled(verbatim), "a program and its arguments; no shell reads it", func(s *Step) *[]string { return &s.Command }),
 	key("check", to(checkShape), "a check that must pass; neighbouring checks run side by side", func(s *Step) **check.Settings { return &s.Check }),
+	key("suspend_processes", to(suspendShape), "scaling processes of the Auto Scaling group are suspended, and given back at the deployment's end", func(s *Step) **Suspend { return &s.Suspend }),
+	key("resume_processes", to(resumeShape), "they are given back here already", func(s *Step) **Resume { return &s.Resume }),
 	key("user", text, "as whom it runs; default: the caller; only root may name another", func(s *Step) *string { return &s.User }),
 	key("timeout", duration(time.Millisecond), "of the step, all tries together; default: what is left of the event's budget", func(s *Step) *time.Duration { return &s.Timeout }),
 	key("retry", retryShape, "how often a failed step is tried", func(s *Step) *Retry { return &s.Retry }),
@@ -52,6 +55,12 @@ var stepShape = object(stepKeys,
 	key("when", whenShape, "run it only where all of this fits", func(s *Step) *When { return &s.When }),
 	key("continue_on_error", truth, "its failure does not fail the event", func(s *Step) *bool { return &s.ContinueOnError }).by(false),
 )
+
+var suspendShape = object(nil,
+	key("processes", filled(processShape), "which; default: host.yml's, by this instance's role", func(s *Suspend) *[]guard.Process { return &s.Processes }),
+)
+
+var resumeShape = object[Resume](nil)
 
 // stepKeys knows what people write in a step and where it belongs.
 func stepKeys(name string) (string, string) {
@@ -90,13 +99,15 @@ func readStep(d *decoder, n *yaml.Node, s *Step) {
 	}
 	switch kinds := s.kinds(); {
 	case len(kinds) == 0:
-		d.refuse(n, "no-action", "- script: scripts/start.sh", "a step needs one of script, command, check")
+		d.refuse(n, "no-action", "- script: scripts/start.sh", "a step needs one of script, command, check, suspend_processes, resume_processes")
 	case len(kinds) > 1:
-		d.refuse(n, "two-actions", "make them two steps", "a step has one of script, command, check, not %s", strings.Join(kinds, " and "))
+		d.refuse(n, "two-actions", "make them two steps", "a step does one thing, not %s", strings.Join(kinds, " and "))
 	case s.Script != "":
 		d.script(n, s.Script)
 	case len(s.Command) > 0 && s.Command[0] == "":
 		d.refuse(n, "empty", `command: [program, argument, …]`, "the command's first word is empty")
+	case s.builtIn() && (s.User != "" || s.Env != nil || s.Retry.Attempts > 1):
+		d.refuse(n, "built-in", "", "%s takes no user, env or retry: wingman does it itself, and tries again by itself", kinds[0])
 	case s.Check != nil && s.User != "":
 		d.refuse(n, "check-user", "check: {command: {argv: […], user: "+s.User+"}}", "a check has no user of its own, but for a command's")
 	case s.Check != nil && s.Retry.Attempts > 1:
@@ -114,12 +125,31 @@ func (s Step) kinds() (out []string) {
 	if s.Check != nil {
 		out = append(out, "check")
 	}
+	if s.Suspend != nil {
+		out = append(out, suspendProcesses)
+	}
+	if s.Resume != nil {
+		out = append(out, resumeProcesses)
+	}
 	return out
 }
 
-// Kind names what the step is: script, command, or the check's kind.
+// The built-in actions, as files and messages name them.
+const (
+	suspendProcesses = "suspend_processes"
+	resumeProcesses  = "resume_processes"
+)
+
+// builtIn says that wingman itself does the step.
+func (s Step) builtIn() bool { return s.Suspend != nil || s.Resume != nil }
+
+// Kind names what the step is: script, command, the check's kind, or the built-in action.
 func (s Step) Kind() string {
 	switch {
+	case s.Suspend != nil:
+		return suspendProcesses
+	case s.Resume != nil:
+		return resumeProcesses
 	case s.Script != "":
 		return "script"
 	case s.Check != nil:
@@ -130,6 +160,10 @@ func (s Step) Kind() string {
 
 func (s Step) defaultName() string {
 	switch {
+	case s.Suspend != nil:
+		return "hold scaling still"
+	case s.Resume != nil:
+		return "let scaling go"
 	case s.Script != "":
 		return s.Script
 	case s.Check != nil:

@@ -32,7 +32,20 @@ type RoleFinder interface {
 	Facts(ctx context.Context, d lifecycle.Deployment) Facts
 }
 
-// Config is what one run needs. Journal, Log and Roles may be nil: then there is no record, no log, and every role is unknown.
+// Action does the steps that wingman itself does: suspend_processes, resume_processes.
+type Action interface {
+	Act(ctx context.Context, s plan.Step, say func(line string)) Acted
+}
+
+// Acted is how such a step came out. A step that was skipped for no reason worth a line has none.
+type Acted struct {
+	Verdict journal.Verdict
+	Reason  string
+	Notes   []string // for the summary, whatever came of the step
+}
+
+// Config is what one run needs. Journal, Log, Roles and Action may be nil: then there is no record, no log, every role
+// is unknown, and wingman's own steps are skipped.
 type Config struct {
 	ID         string
 	Plan       plan.Plan
@@ -42,6 +55,7 @@ type Config struct {
 	Log        *Log
 	Journal    *journal.Journal
 	Roles      RoleFinder
+	Action     Action
 	Drain      []string // see proc.Spec
 	Last       bool     // no further event of this deployment comes on this instance
 	Notes      []string // what the summary must say, whatever came of the run
@@ -121,6 +135,9 @@ func (r *runner) group(ctx context.Context, phase string, steps []plan.Step) boo
 	if due[0].Check != nil {
 		return r.checks(ctx, phase, due)
 	}
+	if due[0].Suspend != nil || due[0].Resume != nil {
+		return r.action(ctx, phase, due[0])
+	}
 	return r.command(ctx, phase, due[0])
 }
 
@@ -164,6 +181,7 @@ func (r *runner) record(phase string, s plan.Step, out journal.Step, lines []str
 	r.result.Steps = append(r.result.Steps, out)
 	r.warn(r.rec.Step(out))
 	switch {
+	case out.Verdict == journal.Skipped && out.Reason == "":
 	case out.Verdict == journal.Skipped:
 		r.say("step %q skipped: %s", s.Name, out.Reason)
 	case out.Ignored:

@@ -94,6 +94,31 @@ func (r *runner) wait(ctx context.Context, s plan.Step, out journal.Step, end ti
 	}
 }
 
+// action does one of wingman's own steps, within the step's and the event's time.
+func (r *runner) action(ctx context.Context, phase string, s plan.Step) bool {
+	out := journal.Step{Started: time.Now(), Tries: 1, Verdict: journal.Skipped}
+	if r.Action != nil {
+		end, whose := r.until(s)
+		within, cancel := context.WithDeadline(ctx, end)
+		defer cancel()
+		did := r.Action.Act(within, s, func(line string) { r.say("%s", Printable(line)) })
+		out.Verdict, out.Reason = did.Verdict, did.Reason
+		switch {
+		case did.Verdict == journal.Failed && ctx.Err() != nil:
+			out.Verdict = journal.Cancelled
+		case did.Verdict == journal.Failed && within.Err() != nil:
+			out.Verdict, out.Reason = journal.TimedOut, whose+": "+did.Reason
+		}
+		for _, n := range did.Notes {
+			if n = r.redact.String(Printable(n)); !contains(r.Notes, n) {
+				r.Notes = append(r.Notes, n)
+			}
+		}
+	}
+	out.Duration = time.Since(out.Started)
+	return r.record(phase, s, out, nil)
+}
+
 // checks runs neighbouring checks side by side; each is recorded, the first that failed fails the run.
 func (r *runner) checks(ctx context.Context, phase string, steps []plan.Step) bool {
 	named := make([]check.Named, len(steps))

@@ -1,0 +1,136 @@
+// Package cloud is the one package that speaks to AWS. It answers in the words of who asks: the guard's calls, an
+// instance's place in its deployment. AWS is found as every program built on the SDK finds it: region, profile,
+// AWS_ENDPOINT_URL and AWS_ENDPOINT_URL_<SERVICE>, AWS_EC2_METADATA_SERVICE_ENDPOINT. Of the metadata service only
+// version 2 is asked.
+package cloud
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials/ec2rolecreds"
+	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
+	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	"github.com/aws/aws-sdk-go-v2/service/codedeploy"
+	"github.com/aws/aws-sdk-go-v2/service/scheduler"
+)
+
+// The bounds of one call. A hook waits for these, so they are short: in a private subnet without an endpoint nothing
+// ever answers. What a lifecycle event may spend on the guard in all is the engine's matter.
+const (
+	connectTimeout = time.Second
+	answerTimeout  = 3 * time.Second
+	attempts       = 5
+	maxBackoff     = 2 * time.Second
+)
+
+// Options are for who runs several instances in one process; each empty one is found in the environment.
+type Options struct {
+	Endpoint string // of all services
+	Metadata string // of the instance's metadata service
+	Region   string
+}
+
+// Client speaks to AWS, from its first call on: making one costs nothing.
+type Client struct {
+	Options
+	once   sync.Once
+	err    error
+	config aws.Config
+	meta   *imds.Client
+	asg    *autoscaling.Client
+	deploy *codedeploy.Client
+	alarms *cloudwatch.Client
+	sched  *scheduler.Client
+}
+
+// New makes a client.
+func New(o Options) *Client { return &Client{Options: o} }
+
+// load finds credentials and region, once.
+func (c *Client) load(ctx context.Context) error {
+	c.once.Do(func() {
+		metadata := quick()
+		c.meta = imds.New(imds.Options{HTTPClient: metadata, Endpoint: c.Metadata, EnableFallback: aws.FalseTernary,
+			Retryer: retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts = 2 })})
+		opts := []func(*config.LoadOptions) error{
+			config.WithHTTPClient(quick()),
+			config.WithRetryer(func() aws.Retryer {
+				return retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts, o.MaxBackoff = attempts, maxBackoff })
+			}),
+			config.WithEC2RoleCredentialOptions(func(o *ec2rolecreds.Options) { o.Client = c.meta }),
+		}
+		if c.Endpoint != "" {
+			opts = append(opts, config.WithBaseEndpoint(c.Endpoint))
+		}
+		if c.Region != "" {
+			opts = append(opts, config.WithRegion(c.Region))
+		}
+		// A context of its own: what the first caller has no time for would be missing for all.
+		start, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*answerTimeout)
+		defer cancel()
+		if c.config, c.err = config.LoadDefaultConfig(start, opts...); c.err == nil && c.config.Region == "" {
+			c.config.Region, c.err = c.region(start)
+		}
+		c.asg, c.deploy = autoscaling.NewFromConfig(c.config), codedeploy.NewFromConfig(c.config)
+		c.alarms, c.sched = cloudwatch.NewFromConfig(c.config), scheduler.NewFromConfig(c.config)
+	})
+	return c.err
+}
+
+// region asks the instance where it is.
+func (c *Client) region(ctx context.Context) (string, error) {
+	if err := c.onEC2(); err != nil {
+		return "", err
+	}
+	out, err := c.meta.GetRegion(ctx, &imds.GetRegionInput{})
+	if err != nil {
+		return "", classify("find the region", "", err)
+	}
+	return out.Region, nil
+}
+
+// quick is an HTTP client that does not wait for what is not there.
+func quick() *awshttp.BuildableClient {
+	return awshttp.NewBuildableClient().
+		WithDialerOptions(func(d *net.Dialer) { d.Timeout = connectTimeout }).
+		WithTransportOptions(func(t *http.Transport) { t.ResponseHeaderTimeout = answerTimeout })
+}
+
+// onEC2 says at no cost that this is no EC2 instance, where the firmware says so: a machine elsewhere would wait for a
+// metadata service that does not answer (EC2 User Guide, "Identify EC2 instances": sys_vendor is Amazon EC2 on Nitro;
+// on Xen the hypervisor's uuid begins with ec2). Where it says nothing, the metadata service is asked.
+func (c *Client) onEC2() error {
+	if c.Metadata != "" || os.Getenv("AWS_EC2_METADATA_SERVICE_ENDPOINT") != "" {
+		return nil
+	}
+	if strings.EqualFold(os.Getenv("AWS_EC2_METADATA_DISABLED"), "true") {
+		return &Error{Kind: NotEC2, Op: "find this instance", Err: errMetadataOff}
+	}
+	vendor, err := os.ReadFile("/sys/class/dmi/id/sys_vendor")
+	if err != nil || strings.Contains(string(vendor), "Amazon") {
+		return nil
+	}
+	if uuid, err := os.ReadFile("/sys/hypervisor/uuid"); err == nil && strings.HasPrefix(strings.ToLower(string(uuid)), "ec2") {
+		return nil
+	}
+	return &Error{Kind: NotEC2, Op: "find this instance", Err: errNotEC2}
+}
+
+// now is AWS's clock as an answer's Date header shows it; zero where there is none.
+func now(at time.Time, ok bool) time.Time {
+	if !ok {
+		return time.Time{}
+	}
+	return at
+}

@@ -1,0 +1,118 @@
+package cloud
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/codedeploy-wingman/wingman/agent/guard"
+)
+
+// Kind says why a call failed, as far as it matters for what is done next.
+type Kind string
+
+// The kinds.
+const (
+	Denied      Kind = "denied"      // Action names what is not allowed
+	Unreachable Kind = "unreachable" // no answer: no route, no endpoint in a private subnet, no credentials
+	Throttled   Kind = "throttled"
+	Gone        Kind = "gone"
+	NotEC2      Kind = "not EC2"
+	Other       Kind = "other"
+)
+
+var (
+	errNotEC2      = errors.New("this is no EC2 instance")
+	errMetadataOff = errors.New("AWS_EC2_METADATA_DISABLED is set")
+)
+
+// Error is a failed call, in words for a person.
+type Error struct {
+	Kind   Kind
+	Op     string // what was tried
+	Action string // the IAM action, where it is known
+	Err    error
+}
+
+func (e *Error) Error() string {
+	switch e.Kind {
+	case Denied:
+		return fmt.Sprintf("this instance's role may not %s: allow it (docs/guard.md, Permissions)", e.Action)
+	case Unreachable:
+		return fmt.Sprintf("AWS does not answer (%s): is there a route or a VPC endpoint, and an instance profile?", short(e.Err))
+	case Throttled:
+		return "AWS throttles the account's calls (" + e.Action + "), after retries"
+	}
+	return short(e.Err)
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// Is makes every Gone the guard's ErrGone.
+func (e *Error) Is(target error) bool { return target == guard.ErrGone && e.Kind == Gone }
+
+var denied = regexp.MustCompile(`not authorized to perform:? ?([a-z0-9-]+:[A-Za-z]+)`)
+
+// classify puts an SDK's error into words. action is the IAM action of the call.
+func classify(op, action string, err error) error {
+	if err == nil {
+		return nil
+	}
+	var known *Error
+	if errors.As(err, &known) {
+		return err
+	}
+	e := &Error{Kind: Other, Op: op, Action: action, Err: err}
+	var api smithy.APIError
+	var status *smithyhttp.ResponseError
+	switch {
+	case errors.As(err, &api):
+		e.Kind = kindOf(api.ErrorCode(), api.ErrorMessage())
+		if m := denied.FindStringSubmatch(api.ErrorMessage()); m != nil {
+			e.Action = m[1]
+		}
+	case errors.As(err, &status): // an answer that is none of AWS's: a proxy's
+	case errors.Is(err, context.Canceled):
+	default: // no answer, or no credentials to ask with
+		e.Kind = Unreachable
+	}
+	return e
+}
+
+func kindOf(code, message string) Kind {
+	if _, throttled := retry.DefaultThrottleErrorCodes[code]; throttled {
+		return Throttled
+	}
+	switch {
+	case strings.HasPrefix(code, "AccessDenied"), code == "UnauthorizedOperation", code == "NotAuthorized":
+		return Denied
+	case code == "ResourceNotFoundException", code == "ValidationError" && strings.Contains(message, "not found"), code == "DeploymentDoesNotExistException":
+		return Gone
+	}
+	return Other
+}
+
+// short is the innermost cause of an SDK's error, without the operation's wrapping.
+func short(err error) string {
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		return api.ErrorCode() + ": " + api.ErrorMessage()
+	}
+	var send *smithyhttp.RequestSendError
+	if errors.As(err, &send) {
+		return send.Err.Error()
+	}
+	for {
+		inner := errors.Unwrap(err)
+		if inner == nil {
+			return err.Error()
+		}
+		err = inner
+	}
+}

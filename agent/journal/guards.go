@@ -1,0 +1,187 @@
+package journal
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"os"
+	"path/filepath"
+	"sort"
+	"time"
+
+	"github.com/codedeploy-wingman/wingman/agent/lifecycle"
+)
+
+// Guard is this instance's part in one guard: its deployment, and the Auto Scaling group that it is on. It is written
+// before anything is asked of AWS, so that whatever happens then, this instance knows that it may have to give back.
+type Guard struct {
+	V int `json:"v"`
+	lifecycle.Deployment
+	ScalingGroup string    `json:"scaling_group"`
+	Instance     string    `json:"instance"`
+	Replacement  bool      `json:"replacement,omitempty"` // the group is that of a replacement
+	Trigger      string    `json:"trigger,omitempty"`     // the deployment that this one rolls back
+	Want         []string  `json:"want"`
+	Claim        []string  `json:"claim"`
+	Begun        time.Time `json:"begun"`               // when it was last intended
+	State        string    `json:"state"`               // intended, and then how it came out
+	Reason       string    `json:"reason,omitempty"`    // why it failed
+	Holds        bool      `json:"holds,omitempty"`     // it was begun or joined since it was last intended
+	LetGo        bool      `json:"let_go,omitempty"`    // resume_processes: before the deployment's end
+	Until        time.Time `json:"until,omitzero"`      // it ends by then, whatever happens
+	Suspended    []string  `json:"suspended,omitempty"` // by this instance
+	Resumed      []string  `json:"resumed,omitempty"`   // by this instance
+	Closed       time.Time `json:"closed,omitzero"`     // nothing is left to do
+}
+
+// Intended is the state of a guard that nobody knows more of.
+const Intended = "intended"
+
+func (j *Journal) guards() string { return filepath.Join(filepath.Dir(j.dir), "guards") }
+
+func (j *Journal) guardFile(deployment, group string) string {
+	h := fnv.New64a()
+	fmt.Fprintf(h, "%s\x00%s", deployment, group)
+	return filepath.Join(j.guards(), fmt.Sprintf("%016x.json", h.Sum64()))
+}
+
+// Intend records, durably, that this instance is about to begin a guard, or to begin it again.
+func (j *Journal) Intend(g Guard) error {
+	g.V, g.State, g.Closed = Version, Intended, time.Time{}
+	if err := j.change(g, func(*Guard) (Guard, bool) { return g, true }); err != nil {
+		return fmt.Errorf("cannot record the guard before it is begun: %w", err)
+	}
+	return nil
+}
+
+// Note records how a guard came out. Where it was begun again meanwhile that newer record stays as it is.
+func (j *Journal) Note(g Guard) error {
+	g.V = Version
+	err := j.change(g, func(have *Guard) (Guard, bool) { return g, have == nil || have.Begun.Equal(g.Begun) })
+	if err != nil {
+		return fmt.Errorf("cannot record how the guard came out: %w", err)
+	}
+	return nil
+}
+
+// change replaces a guard's record, under the folder's lock.
+func (j *Journal) change(g Guard, next func(have *Guard) (Guard, bool)) error {
+	if err := os.MkdirAll(j.guards(), 0o750); err != nil {
+		return err
+	}
+	unlock, err := lock(filepath.Join(j.guards(), ".lock"))
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	file := j.guardFile(g.Deployment.ID, g.ScalingGroup)
+	var have *Guard
+	if old, err := readGuard(file); err == nil {
+		have = &old
+	} else if !errors.Is(err, os.ErrNotExist) && errors.Is(err, errNewer) {
+		return err
+	}
+	put, write := next(have)
+	if !write {
+		return nil
+	}
+	b, err := json.Marshal(put)
+	if err != nil {
+		return err
+	}
+	return replace(file, append(b, '\n'))
+}
+
+// replace writes a file whole or not at all, durably.
+func replace(file string, data []byte) error {
+	dir := filepath.Dir(file)
+	f, err := os.CreateTemp(dir, ".new-*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), file)
+	}
+	if err != nil {
+		os.Remove(f.Name())
+		return err
+	}
+	return syncDir(dir)
+}
+
+func readGuard(file string) (Guard, error) {
+	var g Guard
+	b, err := os.ReadFile(file)
+	if err == nil {
+		err = json.Unmarshal(b, &g)
+	}
+	switch {
+	case err != nil:
+		return g, fmt.Errorf("cannot read the guard %s: %w", file, err)
+	case g.V > Version:
+		return g, fmt.Errorf("cannot read the guard %s: %w", file, errNewer)
+	}
+	return g, nil
+}
+
+// Guards gives this instance's guards, oldest first. What cannot be read is told in the error.
+func (j *Journal) Guards() ([]Guard, error) {
+	files, err := entries(j.guards())
+	errs := []error{err}
+	var out []Guard
+	for _, f := range files {
+		if filepath.Ext(f.Name()) != ".json" {
+			continue
+		}
+		g, err := readGuard(filepath.Join(j.guards(), f.Name()))
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		out = append(out, g)
+	}
+	sort.SliceStable(out, func(i, k int) bool { return out[i].Begun.Before(out[k].Begun) })
+	return out, errors.Join(errs...)
+}
+
+// Guard gives this instance's record of one guard; false where there is none that can be read.
+func (j *Journal) Guard(deployment, group string) (Guard, bool) {
+	g, err := readGuard(j.guardFile(deployment, group))
+	return g, err == nil
+}
+
+// forgetGuards removes the closed guards of deployments whose runs are kept no more. An open one stays, whatever its age.
+func (j *Journal) forgetGuards() error {
+	all, err := j.Guards()
+	for _, g := range all {
+		if _, e := os.Stat(filepath.Join(j.dir, Folder(g.Deployment.ID))); !g.Closed.IsZero() && errors.Is(e, os.ErrNotExist) {
+			err = errors.Join(err, os.Remove(j.guardFile(g.Deployment.ID, g.ScalingGroup)))
+		}
+	}
+	return err
+}
+
+// Keep stores what was learnt of a deployment, beside its runs; Kept reads it back.
+func (j *Journal) Keep(deployment, name string, v any) error {
+	dir := filepath.Join(j.dir, Folder(deployment))
+	b, err := json.Marshal(v)
+	if err == nil {
+		err = os.MkdirAll(dir, 0o750)
+	}
+	if err == nil {
+		err = replace(filepath.Join(dir, name+".json"), b)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot keep the %s of %s: %w", name, deployment, err)
+	}
+	return nil
+}
+
+// Kept gives what Keep stored; false where there is nothing that can be read.
+func (j *Journal) Kept(deployment, name string, v any) bool {
+	b, err := os.ReadFile(filepath.Join(j.dir, Folder(deployment), name+".json"))
+	return err == nil && json.Unmarshal(b, v) == nil
+}
