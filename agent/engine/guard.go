@@ -174,6 +174,10 @@ func (g *guardian) place(ctx context.Context) (guard.Place, error) {
 		}
 	}
 	at, err := g.aws().Place(ctx, g.deployment)
+	var ours *cloud.Error
+	if errors.As(err, &ours) && ours.Kind == cloud.NotEC2 {
+		return at, err // found out at no cost
+	}
 	if err == nil && at.Role == lifecycle.Unknown && at.Group != "" {
 		if a := g.aws().Guard(ctx, guard.Call{Op: guard.Describe, Group: at.Group}); a.Err == nil && a.Group.MadeBy(g.deployment.ID) {
 			at.Role = lifecycle.Replacement
