@@ -1,3 +1,47 @@
 package awssim
 
-func stsOperations() map[string]operation { return map[string]operation{} }
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+func stsOperations() map[string]operation {
+	return map[string]operation{
+		"GetCallerIdentity": {false, (*call).getCallerIdentity},
+		"AssumeRole":        {true, (*call).assumeRole},
+	}
+}
+
+func (c *call) getCallerIdentity() (any, error) {
+	out := struct{ UserId, Account, Arn string }{Account: c.Account}
+	if strings.HasPrefix(c.caller, "i-") {
+		out.UserId = "AROAEXAMPLEROLEWINGM:" + c.caller
+		out.Arn = fmt.Sprintf("arn:aws:sts::%s:assumed-role/%s/%s", c.Account, roleName, c.caller)
+		return out, nil
+	}
+	out.UserId, out.Arn = c.caller, fmt.Sprintf("arn:aws:iam::%s:user/%s", c.Account, c.caller)
+	return out, nil
+}
+
+// assumeRole gives credentials whose key is known to nobody: who may assume what is IAM's, which is not simulated.
+func (c *call) assumeRole() (any, error) {
+	if err := c.need("RoleArn", "RoleSessionName"); err != nil {
+		return nil, err
+	}
+	arn, session := c.text("RoleArn"), c.text("RoleSessionName")
+	_, role, _ := strings.Cut(arn, ":role/")
+	c.seq++
+	type credentials struct {
+		AccessKeyId, SecretAccessKey, SessionToken string
+		Expiration                                 *time.Time
+	}
+	type assumed struct{ AssumedRoleId, Arn string }
+	return struct {
+		Credentials     credentials
+		AssumedRoleUser assumed
+	}{
+		credentials{fmt.Sprintf("ASIA%016d", c.seq), "secret", "token", moment(c.now().Add(time.Hour))},
+		assumed{"AROAEXAMPLEROLEOTHER:" + session, fmt.Sprintf("arn:aws:sts::%s:assumed-role/%s/%s", c.Account, role, session)},
+	}, nil
+}

@@ -1,0 +1,96 @@
+package awssim
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// activity is a scaling activity.
+type activity struct {
+	ID, Group, ARN, Description, Cause, Status, Zone string
+	Start, End                                       time.Time
+}
+
+// begin starts an instance's activity.
+func (s *Sim) begin(g *group, in *instance, description, cause string) *activity {
+	a := &activity{ID: s.uuid(), Group: g.Name, ARN: g.ARN, Description: description, Cause: cause, Status: "InProgress", Zone: in.Zone, Start: s.now()}
+	s.state.Activities = append(s.state.Activities, a)
+	in.Activity = a.ID
+	return a
+}
+
+// activityOf is the activity under way for an instance, if there is one.
+func (s *Sim) activityOf(in *instance) *activity {
+	i := slices.IndexFunc(s.state.Activities, func(a *activity) bool { return a.ID == in.Activity })
+	if i < 0 {
+		return nil
+	}
+	return s.state.Activities[i]
+}
+
+// finish ends it.
+func (s *Sim) finish(in *instance, status string) {
+	if a := s.activityOf(in); a != nil {
+		a.Status, a.End = status, s.now()
+	}
+	in.Activity = ""
+}
+
+// recorded notes an activity that takes no time.
+func (s *Sim) recorded(g *group, in *instance, description, cause string) *activity {
+	a := s.begin(g, in, description, cause)
+	s.finish(in, "Successful")
+	return a
+}
+
+type activityAnswer struct {
+	ActivityId, AutoScalingGroupName, AutoScalingGroupARN string
+	AutoScalingGroupState                                 string `xml:",omitempty"`
+	Cause, Description, Details                           string
+	StartTime, EndTime                                    *time.Time `xml:",omitempty"`
+	Progress                                              int
+	StatusCode                                            string
+}
+
+func (c *call) activityAnswer(a *activity) activityAnswer {
+	out := activityAnswer{ActivityId: a.ID, AutoScalingGroupName: a.Group, AutoScalingGroupARN: a.ARN, Cause: a.Cause, Description: a.Description,
+		Details: fmt.Sprintf(`{"Availability Zone":%q}`, a.Zone), StartTime: moment(a.Start), EndTime: moment(a.End), Progress: 50, StatusCode: a.Status}
+	if !a.End.IsZero() {
+		out.Progress = 100
+	}
+	if c.st.Groups[a.Group] == nil {
+		out.AutoScalingGroupState = "Deleted"
+	}
+	return out
+}
+
+// describeScalingActivities lists the newest first, as AWS does, those under way before all.
+func (c *call) describeScalingActivities() (any, error) {
+	name := c.text("AutoScalingGroupName")
+	if name != "" && !c.yes("IncludeDeletedGroups") {
+		if _, err := c.group(); err != nil {
+			return nil, err
+		}
+	}
+	ids, byID := c.list("ActivityIds")
+	var open, closed []activityAnswer
+	for _, a := range slices.Backward(c.st.Activities) {
+		if name != "" && a.Group != name || byID && !slices.Contains(ids, a.ID) || c.st.Groups[a.Group] == nil && !c.yes("IncludeDeletedGroups") {
+			continue
+		}
+		if a.End.IsZero() {
+			open = append(open, c.activityAnswer(a))
+		} else {
+			closed = append(closed, c.activityAnswer(a))
+		}
+	}
+	part, next, err := page(c, append(open, closed...), 100, 100)
+	if err != nil {
+		return nil, err
+	}
+	return struct {
+		Activities memberList[activityAnswer]
+		NextToken  string `xml:",omitempty"`
+	}{listOf(part), next}, nil
+}
