@@ -4,13 +4,13 @@ package awssim
 func autoscalingOperations() map[string]operation {
 	return map[string]operation{
 		"CreateAutoScalingGroup":    {true, (*call).createAutoScalingGroup},
-		"UpdateAutoScalingGroup":    {true, (*call).updateAutoScalingGroup},
-		"DeleteAutoScalingGroup":    {true, (*call).deleteAutoScalingGroup},
-		"SetDesiredCapacity":        {true, (*call).setDesiredCapacity},
+		"UpdateAutoScalingGroup":    live((*call).updateAutoScalingGroup),
+		"DeleteAutoScalingGroup":    any1((*call).deleteAutoScalingGroup),
+		"SetDesiredCapacity":        live((*call).setDesiredCapacity, "DesiredCapacity"),
 		"DescribeAutoScalingGroups": {false, (*call).describeAutoScalingGroups},
 
-		"SuspendProcesses":            {true, (*call).suspendProcesses},
-		"ResumeProcesses":             {true, (*call).resumeProcesses},
+		"SuspendProcesses":            any1((*call).suspendProcesses),
+		"ResumeProcesses":             any1((*call).resumeProcesses),
 		"DescribeScalingProcessTypes": {false, (*call).describeScalingProcessTypes},
 
 		"CreateOrUpdateTags": {true, (*call).createOrUpdateTags},
@@ -19,32 +19,60 @@ func autoscalingOperations() map[string]operation {
 
 		"DescribeAutoScalingInstances":        {false, (*call).describeAutoScalingInstances},
 		"SetInstanceHealth":                   {true, (*call).setInstanceHealth},
-		"SetInstanceProtection":               {true, (*call).setInstanceProtection},
+		"SetInstanceProtection":               live((*call).setInstanceProtection),
 		"TerminateInstanceInAutoScalingGroup": {true, (*call).terminateInstance},
-		"EnterStandby":                        {true, (*call).enterStandby},
-		"ExitStandby":                         {true, (*call).exitStandby},
-		"DetachInstances":                     {true, (*call).detachInstances},
-		"AttachInstances":                     {true, (*call).attachInstances},
+		"EnterStandby":                        live((*call).enterStandby, "ShouldDecrementDesiredCapacity"),
+		"ExitStandby":                         live((*call).exitStandby),
+		"DetachInstances":                     live((*call).detachInstances, "ShouldDecrementDesiredCapacity"),
 		"DescribeScalingActivities":           {false, (*call).describeScalingActivities},
 
-		"PutScalingPolicy":                 {true, (*call).putScalingPolicy},
-		"DescribePolicies":                 {false, (*call).describePolicies},
-		"DeletePolicy":                     {true, (*call).deletePolicy},
-		"ExecutePolicy":                    {true, (*call).executePolicy},
-		"PutScheduledUpdateGroupAction":    {true, (*call).putScheduledAction},
-		"DescribeScheduledActions":         {false, (*call).describeScheduledActions},
-		"DeleteScheduledAction":            {true, (*call).deleteScheduledAction},
-		"PutLifecycleHook":                 {true, (*call).putLifecycleHook},
-		"DescribeLifecycleHooks":           {false, (*call).describeLifecycleHooks},
-		"DeleteLifecycleHook":              {true, (*call).deleteLifecycleHook},
-		"CompleteLifecycleAction":          {true, (*call).completeLifecycleAction},
-		"RecordLifecycleActionHeartbeat":   {true, (*call).recordHeartbeat},
-		"StartInstanceRefresh":             {true, (*call).startInstanceRefresh},
-		"DescribeInstanceRefreshes":        {false, (*call).describeInstanceRefreshes},
-		"CancelInstanceRefresh":            {true, (*call).cancelInstanceRefresh},
-		"PutNotificationConfiguration":     {true, (*call).putNotificationConfiguration},
-		"AttachLoadBalancerTargetGroups":   {true, (*call).attachTargetGroups},
-		"DetachLoadBalancerTargetGroups":   {true, (*call).detachTargetGroups},
-		"DescribeLoadBalancerTargetGroups": {false, (*call).describeTargetGroupsOfGroup},
+		"PutScalingPolicy":               live((*call).putScalingPolicy, "PolicyName"),
+		"DescribePolicies":               {false, (*call).describePolicies},
+		"DeletePolicy":                   {true, (*call).deletePolicy},
+		"ExecutePolicy":                  {true, (*call).executePolicy},
+		"PutScheduledUpdateGroupAction":  live((*call).putScheduledAction, "ScheduledActionName"),
+		"DescribeScheduledActions":       {false, (*call).describeScheduledActions},
+		"DeleteScheduledAction":          any1((*call).deleteScheduledAction),
+		"PutLifecycleHook":               live((*call).putLifecycleHook, "LifecycleHookName"),
+		"DescribeLifecycleHooks":         read1((*call).describeLifecycleHooks),
+		"DeleteLifecycleHook":            any1((*call).deleteLifecycleHook),
+		"CompleteLifecycleAction":        any1((*call).completeLifecycleAction),
+		"RecordLifecycleActionHeartbeat": any1((*call).recordHeartbeat),
+		"StartInstanceRefresh":           live((*call).startInstanceRefresh),
+		"DescribeInstanceRefreshes":      read1((*call).describeInstanceRefreshes),
+		"CancelInstanceRefresh":          any1((*call).cancelInstanceRefresh),
+		"PutNotificationConfiguration":   live((*call).putNotificationConfiguration, "TopicARN"),
+		"AttachLoadBalancerTargetGroups": live((*call).attachTargetGroups),
+		"DetachLoadBalancerTargetGroups": live((*call).detachTargetGroups),
 	}
+}
+
+// onGroup is an operation on the group that the call names.
+type onGroup func(*call, *group) (any, error)
+
+// read1 reads one group.
+func read1(run onGroup) operation {
+	return operation{false, func(c *call) (any, error) {
+		g, err := c.group()
+		if err != nil {
+			return nil, err
+		}
+		return run(c, g)
+	}}
+}
+
+// any1 writes to one group, also while it is being deleted.
+func any1(run onGroup) operation { return operation{true, read1(run).run} }
+
+// live writes to one group that is not being deleted. It needs these parameters.
+func live(run onGroup, needs ...string) operation {
+	return any1(func(c *call, g *group) (any, error) {
+		if g.Deleting {
+			return nil, invalid("AutoScalingGroup '%s' is pending delete", g.Name)
+		}
+		if err := c.need(needs...); err != nil {
+			return nil, err
+		}
+		return run(c, g)
+	})
 }

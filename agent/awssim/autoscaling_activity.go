@@ -37,13 +37,6 @@ func (s *Sim) finish(in *instance, status string) {
 	in.Activity = ""
 }
 
-// recorded notes an activity that takes no time.
-func (s *Sim) recorded(g *group, in *instance, description, cause string) *activity {
-	a := s.begin(g, in, description, cause)
-	s.finish(in, "Successful")
-	return a
-}
-
 type activityAnswer struct {
 	ActivityId, AutoScalingGroupName, AutoScalingGroupARN string
 	AutoScalingGroupState                                 string `xml:",omitempty"`
@@ -67,16 +60,13 @@ func (c *call) activityAnswer(a *activity) activityAnswer {
 
 // describeScalingActivities lists the newest first, as AWS does, those under way before all.
 func (c *call) describeScalingActivities() (any, error) {
-	name := c.text("AutoScalingGroupName")
-	if name != "" && !c.yes("IncludeDeletedGroups") {
-		if _, err := c.group(); err != nil {
-			return nil, err
-		}
+	name, deleted := c.text("AutoScalingGroupName"), c.yes("IncludeDeletedGroups")
+	if _, err := c.groups(); err != nil && !deleted {
+		return nil, err
 	}
-	ids, byID := c.list("ActivityIds")
 	var open, closed []activityAnswer
 	for _, a := range slices.Backward(c.st.Activities) {
-		if name != "" && a.Group != name || byID && !slices.Contains(ids, a.ID) || c.st.Groups[a.Group] == nil && !c.yes("IncludeDeletedGroups") {
+		if name != "" && a.Group != name || !c.among("ActivityIds", a.ID) || c.st.Groups[a.Group] == nil && !deleted {
 			continue
 		}
 		if a.End.IsZero() {
@@ -85,12 +75,5 @@ func (c *call) describeScalingActivities() (any, error) {
 			closed = append(closed, c.activityAnswer(a))
 		}
 	}
-	part, next, err := page(c, append(open, closed...), 100, 100)
-	if err != nil {
-		return nil, err
-	}
-	return struct {
-		Activities memberList[activityAnswer]
-		NextToken  string `xml:",omitempty"`
-	}{listOf(part), next}, nil
+	return paged(c, "Activities", append(open, closed...), 100, 100)
 }

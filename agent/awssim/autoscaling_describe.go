@@ -2,6 +2,7 @@ package awssim
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -45,6 +46,7 @@ type trafficSource struct{ Identifier, Type string }
 type suspendedProcess struct{ ProcessName, SuspensionReason string }
 
 type instanceAnswer struct {
+	AutoScalingGroupName                       string `xml:",omitempty"` // of DescribeAutoScalingInstances
 	InstanceId, InstanceType, AvailabilityZone string
 	LifecycleState, HealthStatus               string
 	LaunchConfigurationName                    string          `xml:",omitempty"`
@@ -76,11 +78,9 @@ func (g *group) template() *launchTemplate {
 	return &t
 }
 
-func health(in *instance) string {
-	if in.Healthy {
-		return "Healthy"
-	}
-	return "Unhealthy"
+func (g *group) instanceAnswer(in *instance) instanceAnswer {
+	health := map[bool]string{true: "Healthy", false: "Unhealthy"}[in.Healthy]
+	return instanceAnswer{"", in.ID, "t3.micro", in.Zone, in.State, health, g.Kept["LaunchConfigurationName"], g.template(), in.Protected}
 }
 
 func (c *call) groupAnswer(g *group, withInstances bool) groupAnswer {
@@ -112,59 +112,37 @@ func (c *call) groupAnswer(g *group, withInstances bool) groupAnswer {
 	}
 	if withInstances {
 		for _, in := range c.st.members(g.Name) {
-			a.Instances.Member = append(a.Instances.Member, instanceAnswer{in.ID, "t3.micro", in.Zone, in.State, health(in),
-				a.LaunchConfigurationName, a.LaunchTemplate, in.Protected})
+			a.Instances.Member = append(a.Instances.Member, g.instanceAnswer(in))
 		}
 	}
 	return a
 }
 
 func (c *call) describeAutoScalingGroups() (any, error) {
-	names, given := c.list("AutoScalingGroupNames")
 	var all []*group
 	for _, g := range sorted(c.st.Groups) {
-		if (!given || slices.Contains(names, g.Name)) && g.passes(c.structs("Filters")) {
+		if c.among("AutoScalingGroupNames", g.Name) && g.passes(c.structs("Filters")) {
 			all = append(all, g)
 		}
 	}
 	part, next, err := page(c, all, 50, 100)
-	if err != nil {
-		return nil, err
-	}
-	out := struct {
-		AutoScalingGroups memberList[groupAnswer]
-		NextToken         string `xml:",omitempty"`
-	}{NextToken: next}
+	out := pageAnswer[groupAnswer]{name: "AutoScalingGroups", next: next}
 	for _, g := range part {
-		out.AutoScalingGroups.Member = append(out.AutoScalingGroups.Member, c.groupAnswer(g, c.text("IncludeInstances") != "false"))
+		out.items = append(out.items, c.groupAnswer(g, c.text("IncludeInstances") != "false"))
 	}
-	return out, nil
-}
-
-type instanceDetails struct {
-	InstanceId, InstanceType, AutoScalingGroupName, AvailabilityZone, LifecycleState, HealthStatus string
-	LaunchConfigurationName                                                                        string          `xml:",omitempty"`
-	LaunchTemplate                                                                                 *launchTemplate `xml:",omitempty"`
-	ProtectedFromScaleIn                                                                           bool
+	return out, err
 }
 
 func (c *call) describeAutoScalingInstances() (any, error) {
-	ids, given := c.list("InstanceIds")
-	var all []instanceDetails
+	var all []instanceAnswer
 	for _, g := range sorted(c.st.Groups) {
 		for _, in := range c.st.members(g.Name) {
-			if !given || slices.Contains(ids, in.ID) {
-				h := map[bool]string{true: "HEALTHY", false: "UNHEALTHY"}[in.Healthy] // this call alone shouts
-				all = append(all, instanceDetails{in.ID, "t3.micro", g.Name, in.Zone, in.State, h, g.Kept["LaunchConfigurationName"], g.template(), in.Protected})
+			if c.among("InstanceIds", in.ID) {
+				a := g.instanceAnswer(in)
+				a.AutoScalingGroupName, a.HealthStatus = g.Name, strings.ToUpper(a.HealthStatus) // this call alone shouts
+				all = append(all, a)
 			}
 		}
 	}
-	part, next, err := page(c, all, 50, 50)
-	if err != nil {
-		return nil, err
-	}
-	return struct {
-		AutoScalingInstances memberList[instanceDetails]
-		NextToken            string `xml:",omitempty"`
-	}{listOf(part), next}, nil
+	return paged(c, "AutoScalingInstances", all, 50, 50)
 }

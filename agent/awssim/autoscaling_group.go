@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -70,7 +69,7 @@ func (g *group) checkSizes() error {
 func (s *Sim) deleteGroup(name string, force bool) error {
 	g := s.state.Groups[name]
 	if g == nil {
-		return invalid("AutoScalingGroup name not found - AutoScalingGroup '%s' not found", name)
+		return noGroup(name)
 	}
 	if g.DeletionProtection == "prevent-all-deletion" || force && g.DeletionProtection == "prevent-force-deletion" {
 		return invalid("The AutoScalingGroup %s cannot be deleted because its deletion protection is %s", name, g.DeletionProtection)
@@ -117,28 +116,16 @@ func (s *Sim) setDesired(g *group, n int, format string, args ...any) {
 }
 
 // groupParameters reads what CreateAutoScalingGroup and UpdateAutoScalingGroup have in common.
-func (c *call) groupParameters(g *group) error {
-	for name, into := range map[string]*int{"MinSize": &g.Min, "MaxSize": &g.Max} {
-		n, given, err := c.number(name)
-		if err != nil {
-			return err
-		}
-		if given {
-			*into = n
-		}
-	}
-	for name, into := range map[string]*time.Duration{"DefaultCooldown": &g.Cooldown, "HealthCheckGracePeriod": &g.GracePeriod, "MaxInstanceLifetime": &g.MaxLifetime} {
-		if err := c.seconds(name, into); err != nil {
-			return err
-		}
-	}
+func (c *call) groupParameters(g *group) {
+	c.into("MinSize", &g.Min)
+	c.into("MaxSize", &g.Max)
+	c.seconds("DefaultCooldown", &g.Cooldown)
+	c.seconds("HealthCheckGracePeriod", &g.GracePeriod)
+	c.seconds("MaxInstanceLifetime", &g.MaxLifetime)
+	c.keep("HealthCheckType", &g.HealthCheckType)
+	c.keep("DeletionProtection", &g.DeletionProtection)
 	if zones, given := c.list("AvailabilityZones"); given {
 		g.Zones = zones
-	}
-	for name, into := range map[string]*string{"HealthCheckType": &g.HealthCheckType, "DeletionProtection": &g.DeletionProtection} {
-		if v := c.text(name); v != "" {
-			*into = v
-		}
 	}
 	if c.form.Has("NewInstancesProtectedFromScaleIn") {
 		g.NewProtected = c.yes("NewInstancesProtectedFromScaleIn")
@@ -148,7 +135,6 @@ func (c *call) groupParameters(g *group) error {
 			g.Kept[k] = c.text(k)
 		}
 	}
-	return nil
 }
 
 func (c *call) createAutoScalingGroup() (any, error) {
@@ -156,22 +142,15 @@ func (c *call) createAutoScalingGroup() (any, error) {
 		return nil, err
 	}
 	g := &group{Name: c.text("AutoScalingGroupName"), Cooldown: 300 * time.Second, Kept: map[string]string{}, Tags: map[string]tag{}}
-	if err := c.groupParameters(g); err != nil {
-		return nil, err
-	}
-	if len(g.Zones) == 0 && g.Kept["VPCZoneIdentifier"] == "" {
+	c.groupParameters(g)
+	switch {
+	case len(g.Zones) == 0 && g.Kept["VPCZoneIdentifier"] == "":
 		return nil, invalid("At least one Availability Zone or VPC Subnet is required.")
-	}
-	if id := c.text("InstanceId"); g.Kept["LaunchConfigurationName"] == "" && !slices.ContainsFunc(kept()[1:3], func(k string) bool { return g.Kept[k] != "" }) && id == "" {
+	case g.Kept["LaunchConfigurationName"] == "" && g.template() == nil:
 		return nil, invalid("Valid requests must contain either LaunchTemplate, LaunchConfigurationName, InstanceId or MixedInstancesPolicy parameter.")
 	}
-	n, given, err := c.number("DesiredCapacity")
-	if err != nil {
-		return nil, err
-	}
-	if g.Desired = g.Min; given {
-		g.Desired = n
-	}
+	g.Desired = g.Min
+	c.into("DesiredCapacity", &g.Desired)
 	g.TargetGroupARNs, _ = c.list("TargetGroupARNs")
 	tags := c.structs("Tags")
 	if err := checkTags(tags); err != nil {
@@ -183,24 +162,11 @@ func (c *call) createAutoScalingGroup() (any, error) {
 	return nil, c.createGroup(g)
 }
 
-func (c *call) updateAutoScalingGroup() (any, error) {
-	g, err := c.live()
-	if err != nil {
-		return nil, err
-	}
+func (c *call) updateAutoScalingGroup(g *group) (any, error) {
 	next := *g
-	if err := c.groupParameters(&next); err != nil {
-		return nil, err
-	}
-	n, given, err := c.number("DesiredCapacity")
-	if err != nil {
-		return nil, err
-	}
-	if given {
-		next.Desired = n
-	} else {
-		next.Desired = max(next.Min, min(next.Max, g.Desired)) // moved bounds take it along
-	}
+	c.groupParameters(&next)
+	next.Desired = max(next.Min, min(next.Max, g.Desired)) // moved bounds take it along
+	c.into("DesiredCapacity", &next.Desired)
 	if err := next.checkSizes(); err != nil {
 		return nil, err
 	}
@@ -212,24 +178,13 @@ func (c *call) updateAutoScalingGroup() (any, error) {
 	return nil, nil
 }
 
-func (c *call) deleteAutoScalingGroup() (any, error) {
-	if err := c.need("AutoScalingGroupName"); err != nil {
-		return nil, err
-	}
-	return nil, c.deleteGroup(c.text("AutoScalingGroupName"), c.yes("ForceDelete"))
+func (c *call) deleteAutoScalingGroup(g *group) (any, error) {
+	return nil, c.deleteGroup(g.Name, c.yes("ForceDelete"))
 }
 
-func (c *call) setDesiredCapacity() (any, error) {
-	g, err := c.live()
-	if err != nil {
-		return nil, err
-	}
-	n, given, err := c.number("DesiredCapacity")
+func (c *call) setDesiredCapacity(g *group) (any, error) {
+	n, _ := c.integer("DesiredCapacity")
 	switch {
-	case err != nil:
-		return nil, err
-	case !given:
-		return nil, c.need("DesiredCapacity")
 	case n > g.Max:
 		return nil, invalid("New SetDesiredCapacity value %d is above max value %d for the AutoScalingGroup.", n, g.Max)
 	case n < g.Min:
@@ -245,18 +200,15 @@ func coolingDown(g *group) error {
 	return fails(400, "ScalingActivityInProgress", "Scaling activity is in progress for AutoScalingGroup %s: its cooldown period of %d seconds is not over", g.Name, int(g.Cooldown.Seconds()))
 }
 
-func (c *call) attachTargetGroups() (any, error) {
-	g, err := c.live()
-	if err != nil {
-		return nil, err
-	}
+// attachTargetGroups registers also those that are there; AddToLoadBalancer holds that back, and for good.
+func (c *call) attachTargetGroups(g *group) (any, error) {
 	arns, _ := c.list("TargetGroupARNs")
 	for _, arn := range arns {
 		if slices.Contains(g.TargetGroupARNs, arn) {
 			continue
 		}
 		g.TargetGroupARNs = append(g.TargetGroupARNs, arn)
-		for _, in := range c.members(g.Name, inService) { // attaching registers those that are there; AddToLoadBalancer holds it back
+		for _, in := range c.members(g.Name, inService) {
 			if g.runs("AddToLoadBalancer") {
 				c.register(arn, in)
 			}
@@ -265,11 +217,7 @@ func (c *call) attachTargetGroups() (any, error) {
 	return struct{}{}, nil
 }
 
-func (c *call) detachTargetGroups() (any, error) {
-	g, err := c.live()
-	if err != nil {
-		return nil, err
-	}
+func (c *call) detachTargetGroups(g *group) (any, error) {
 	arns, _ := c.list("TargetGroupARNs")
 	for _, arn := range arns {
 		for _, in := range c.members(g.Name) {
@@ -280,36 +228,7 @@ func (c *call) detachTargetGroups() (any, error) {
 	return struct{}{}, nil
 }
 
-type groupTargetGroup struct{ LoadBalancerTargetGroupARN, State string }
-
-func (c *call) describeTargetGroupsOfGroup() (any, error) {
-	g, err := c.group()
-	if err != nil {
-		return nil, err
-	}
-	var all []groupTargetGroup
-	for _, arn := range g.TargetGroupARNs {
-		all = append(all, groupTargetGroup{arn, inService})
-	}
-	return struct {
-		LoadBalancerTargetGroups memberList[groupTargetGroup]
-	}{listOf(all)}, nil
-}
-
-func (c *call) putNotificationConfiguration() (any, error) {
-	g, err := c.live()
-	if err != nil {
-		return nil, err
-	}
-	if err := c.need("TopicARN"); err != nil {
-		return nil, err
-	}
-	types, _ := c.list("NotificationTypes")
-	for _, t := range types {
-		if !strings.HasPrefix(t, "autoscaling:") {
-			return nil, invalid("\"%s\" is not a valid Notification Type", t)
-		}
-	}
-	g.Notifications[c.text("TopicARN")] = types
+func (c *call) putNotificationConfiguration(g *group) (any, error) {
+	g.Notifications[c.text("TopicARN")], _ = c.list("NotificationTypes")
 	return nil, nil
 }

@@ -1,7 +1,7 @@
 package awssim
 
 import (
-	"slices"
+	"cmp"
 	"strings"
 	"time"
 )
@@ -32,12 +32,7 @@ func (s *Sim) putHook(g *group, h *hook) error {
 	if g.Hooks[h.Name] == nil && len(g.Hooks) >= maxHooks {
 		return fails(400, "LimitExceeded", "Only %d lifecycle hooks are allowed for the AutoScalingGroup %s", maxHooks, g.Name)
 	}
-	if h.Default == "" {
-		h.Default = "ABANDON"
-	}
-	if h.Heartbeat == 0 {
-		h.Heartbeat = time.Hour
-	}
+	h.Default, h.Heartbeat = cmp.Or(h.Default, "ABANDON"), cmp.Or(h.Heartbeat, time.Hour)
 	g.Hooks[h.Name] = h
 	return nil
 }
@@ -104,26 +99,17 @@ func (s *Sim) complete(in *instance, hookName, result string) {
 	}
 }
 
-func (c *call) putLifecycleHook() (any, error) {
-	g, err := c.live()
-	if err != nil {
-		return nil, err
-	}
-	if err := c.need("LifecycleHookName"); err != nil {
-		return nil, err
-	}
+func (c *call) putLifecycleHook(g *group) (any, error) {
 	h := &hook{Name: c.text("LifecycleHookName")}
 	if old := g.Hooks[h.Name]; old != nil {
 		*h = *old // what is not given stays
 	}
-	for name, into := range map[string]*string{"LifecycleTransition": &h.Transition, "DefaultResult": &h.Default, "RoleARN": &h.Role, "NotificationTargetARN": &h.Target, "NotificationMetadata": &h.Metadata} {
-		if c.form.Has(name) {
-			*into = c.text(name)
-		}
-	}
-	if err := c.seconds("HeartbeatTimeout", &h.Heartbeat); err != nil {
-		return nil, err
-	}
+	c.keep("LifecycleTransition", &h.Transition)
+	c.keep("DefaultResult", &h.Default)
+	c.keep("RoleARN", &h.Role)
+	c.keep("NotificationTargetARN", &h.Target)
+	c.keep("NotificationMetadata", &h.Metadata)
+	c.seconds("HeartbeatTimeout", &h.Heartbeat)
 	return struct{}{}, c.putHook(g, h)
 }
 
@@ -134,84 +120,55 @@ type hookAnswer struct {
 	DefaultResult                                                string
 }
 
-func (c *call) describeLifecycleHooks() (any, error) {
-	g, err := c.group()
-	if err != nil {
-		return nil, err
-	}
-	names, given := c.list("LifecycleHookNames")
-	var out struct{ LifecycleHooks memberList[hookAnswer] }
+func (c *call) describeLifecycleHooks(g *group) (any, error) {
+	var all []hookAnswer
 	for _, h := range sorted(g.Hooks) {
-		if given && !slices.Contains(names, h.Name) {
-			continue
+		if c.among("LifecycleHookNames", h.Name) {
+			global := min(100*h.Heartbeat, 48*time.Hour) // the guide, lifecycle-hooks
+			all = append(all, hookAnswer{h.Name, g.Name, h.Transition, h.Target, h.Role, h.Metadata, int(h.Heartbeat.Seconds()), int(global.Seconds()), h.Default})
 		}
-		global := min(100*h.Heartbeat, 48*time.Hour) // the guide, lifecycle-hooks
-		out.LifecycleHooks.Member = append(out.LifecycleHooks.Member, hookAnswer{h.Name, g.Name, h.Transition, h.Target, h.Role, h.Metadata,
-			int(h.Heartbeat.Seconds()), int(global.Seconds()), h.Default})
 	}
-	return out, nil
+	return paged(c, "LifecycleHooks", all, maxHooks, maxHooks)
 }
 
-func (c *call) deleteLifecycleHook() (any, error) {
-	g, err := c.group()
-	if err != nil {
-		return nil, err
-	}
+func (c *call) deleteLifecycleHook(g *group) (any, error) {
 	name := c.text("LifecycleHookName")
-	if g.Hooks[name] == nil {
+	h := g.Hooks[name]
+	if h == nil {
 		return nil, invalid("No Lifecycle Hook found with name: %s", name)
-	}
-	result := g.Hooks[name].Default
-	if g.Hooks[name].Transition == launchTransition {
-		result = "ABANDON" // deleting a hook abandons launches and lets terminations go on: the API's reference
 	}
 	delete(g.Hooks, name)
 	for _, in := range c.members(g.Name) {
 		if in.Waiting[name] != nil {
-			c.complete(in, name, result)
+			c.complete(in, name, "ABANDON") // what waits is abandoned at launch, and goes on ending: the API's reference
 		}
 	}
 	return struct{}{}, nil
 }
 
 // lifecycleAction finds the action that a call is about, by its token or its instance.
-func (c *call) lifecycleAction() (in *instance, w *waitToken, err error) {
-	g, err := c.group()
-	if err != nil {
-		return nil, nil, err
-	}
+func (c *call) lifecycleAction(g *group) (in *instance, w *waitToken, err error) {
 	name, token, id := c.text("LifecycleHookName"), c.text("LifecycleActionToken"), c.text("InstanceId")
 	for _, in := range c.members(g.Name, pendingWait, termWait) {
 		if w := in.Waiting[name]; w != nil && (w.Token == token || in.ID == id) {
 			return in, w, nil
 		}
 	}
-	if token == "" {
-		return nil, nil, invalid("No active Lifecycle Action found with instance ID %s", id)
-	}
-	return nil, nil, invalid("No active Lifecycle Action found with token %s", token)
+	return nil, nil, invalid("No active Lifecycle Action found with instance ID %s", cmp.Or(id, token))
 }
 
-func (c *call) completeLifecycleAction() (any, error) {
-	in, _, err := c.lifecycleAction()
-	if err != nil {
-		return nil, err
+func (c *call) completeLifecycleAction(g *group) (any, error) {
+	in, _, err := c.lifecycleAction(g)
+	if err == nil {
+		c.complete(in, c.text("LifecycleHookName"), c.text("LifecycleActionResult"))
 	}
-	result := c.text("LifecycleActionResult")
-	if result != "CONTINUE" && result != "ABANDON" {
-		return nil, invalid("Invalid lifecycle action result: %s", result)
-	}
-	c.complete(in, c.text("LifecycleHookName"), result)
-	return struct{}{}, nil
+	return struct{}{}, err
 }
 
-func (c *call) recordHeartbeat() (any, error) {
-	in, w, err := c.lifecycleAction()
-	if err != nil {
-		return nil, err
-	}
-	if h := c.state.Groups[in.Group].Hooks[c.text("LifecycleHookName")]; h != nil {
+func (c *call) recordHeartbeat(g *group) (any, error) {
+	_, w, err := c.lifecycleAction(g)
+	if h := g.Hooks[c.text("LifecycleHookName")]; err == nil && h != nil {
 		w.Until = c.now().Add(h.Heartbeat)
 	}
-	return struct{}{}, nil
+	return struct{}{}, err
 }

@@ -39,30 +39,23 @@ func (c *call) setInstanceHealth() (any, error) {
 	return nil, nil
 }
 
-func (c *call) setInstanceProtection() (any, error) {
-	g, err := c.live()
-	if err != nil {
-		return nil, err
-	}
-	ids, _ := c.list("InstanceIds")
-	if len(ids) > 50 {
-		return nil, unmet("[...]", "instanceIds", "have length less than or equal to 50")
-	}
-	ins, err := c.chosen(g, ids, nil)
-	if err != nil {
-		return nil, err
-	}
+func (c *call) setInstanceProtection(g *group) (any, error) {
+	ins, err := c.chosen(g)
 	for _, in := range ins {
 		in.Protected = c.yes("ProtectedFromScaleIn")
 	}
 	c.reconcile(g.Name)
-	return struct{}{}, nil
+	return struct{}{}, err
 }
 
-// chosen gives a group's instances of these ids, in one of these states (none: any).
-func (c *call) chosen(g *group, ids, states []string) (out []*instance, err error) {
-	if len(ids) == 0 {
+// chosen gives the group's instances that the call names, all of them in one of these states (none: any).
+func (c *call) chosen(g *group, states ...string) (out []*instance, err error) {
+	ids, _ := c.list("InstanceIds")
+	switch {
+	case len(ids) == 0:
 		return nil, unmet("null", "instanceIds", "not be null")
+	case len(ids) > 50:
+		return nil, unmet("[...]", "instanceIds", "have length less than or equal to 50")
 	}
 	for _, id := range ids {
 		in := c.state.Instances[id]
@@ -110,40 +103,40 @@ func (c *call) shrink(g *group, by int) error {
 	return nil
 }
 
-type activitiesAnswer struct{ Activities memberList[activityAnswer] }
-
-func (c *call) enterStandby() (any, error) {
-	return c.takeOut(standby, []string{inService}, "Moving EC2 instance to Standby: ", "was moved to standby in response to a user request.")
+func (c *call) enterStandby(g *group) (any, error) {
+	ins, err := c.chosen(g, inService)
+	if err != nil {
+		return nil, err
+	}
+	return c.takeOut(g, ins, standby, "Moving EC2 instance to Standby: ", "was moved to standby in response to a user request.")
 }
 
-func (c *call) detachInstances() (any, error) {
-	return c.takeOut(detached, []string{inService, standby}, "Detaching EC2 instance: ", "was detached in response to a user request.")
+func (c *call) detachInstances(g *group) (any, error) {
+	ins, err := c.chosen(g, inService, standby)
+	if err != nil {
+		return nil, err
+	}
+	return c.takeOut(g, ins, detached, "Detaching EC2 instance: ", "was detached in response to a user request.")
 }
 
 // takeOut moves instances out of what counts: into Standby, or out of the group.
-func (c *call) takeOut(to string, from []string, description, cause string) (any, error) {
-	g, err := c.live()
-	if err != nil {
-		return nil, err
+func (c *call) takeOut(g *group, ins []*instance, to, description, cause string) (any, error) {
+	counted := 0
+	for _, in := range ins {
+		if in.State == inService {
+			counted++
+		}
 	}
-	if err := c.need("ShouldDecrementDesiredCapacity"); err != nil {
-		return nil, err
-	}
-	ids, _ := c.list("InstanceIds")
-	ins, err := c.chosen(g, ids, from)
-	if err != nil {
-		return nil, err
-	}
-	counted := len(slices.DeleteFunc(slices.Clone(ins), func(in *instance) bool { return in.State == standby }))
 	if c.yes("ShouldDecrementDesiredCapacity") {
 		if err := c.shrink(g, counted); err != nil {
 			return nil, err
 		}
 	}
-	var out activitiesAnswer
+	var done []activityAnswer
 	for _, in := range ins {
-		a := c.recorded(g, in, description+in.ID, c.say("instance %s %s", in.ID, cause))
-		out.Activities.Member = append(out.Activities.Member, c.activityAnswer(a))
+		a := c.begin(g, in, description+in.ID, c.say("instance %s %s", in.ID, cause))
+		c.finish(in, "Successful")
+		done = append(done, c.activityAnswer(a))
 		for _, arn := range g.TargetGroupARNs {
 			c.deregister(arn, in.ID)
 		}
@@ -154,48 +147,27 @@ func (c *call) takeOut(to string, from []string, description, cause string) (any
 		}
 	}
 	c.reconcile(g.Name)
-	return out, nil
+	return pageAnswer[activityAnswer]{name: "Activities", items: done}, nil
 }
 
-func (c *call) exitStandby() (any, error) {
-	return c.takeIn(func(in *instance, g *group) bool { return in.Group == g.Name && in.State == standby }, "Moving EC2 instance out of Standby: ", "was moved out of standby in response to a user request, increasing the capacity.")
-}
-
-func (c *call) attachInstances() (any, error) {
-	_, err := c.takeIn(func(in *instance, _ *group) bool { return in.Group == "" && in.State == detached }, "Attaching an existing EC2 instance: ", "was attached in response to a user request, increasing the capacity.")
-	return nil, err
-}
-
-// takeIn puts instances into service again; it needs Launch, and raises Desired with them.
-func (c *call) takeIn(may func(*instance, *group) bool, description, cause string) (any, error) {
-	g, err := c.live()
-	if err != nil {
+// exitStandby puts instances into service again; it needs Launch, and raises Desired with them.
+func (c *call) exitStandby(g *group) (any, error) {
+	ins, err := c.chosen(g, standby)
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	ids, _ := c.list("InstanceIds")
-	if !g.runs("Launch") {
+	case !g.runs("Launch"):
 		return nil, invalid("The Launch process of AutoScalingGroup %s is suspended", g.Name)
+	case g.Desired+len(ins) > g.Max:
+		return nil, invalid("AutoScalingGroup %s: a desired capacity of %d exceeds its max size of %d", g.Name, g.Desired+len(ins), g.Max)
 	}
-	if g.Desired+len(ids) > g.Max {
-		return nil, invalid("AutoScalingGroup %s: a desired capacity of %d exceeds its max size of %d", g.Name, g.Desired+len(ids), g.Max)
-	}
-	for _, id := range ids {
-		if in := c.state.Instances[id]; in == nil || !may(in, g) {
-			return nil, invalid("Invalid Instance ID(s): %s for the operation", id)
-		}
-	}
-	var out activitiesAnswer
-	for _, id := range ids {
-		in := c.state.Instances[id]
-		in.Group, in.State = g.Name, pending
+	var done []activityAnswer
+	for _, in := range ins {
+		in.State = pending
 		g.Desired++
-		a := c.begin(g, in, description+in.ID, c.say("instance %s %s", in.ID, cause))
-		out.Activities.Member = append(out.Activities.Member, c.activityAnswer(a))
-		c.after(c.Delays.Launch, func() {
-			if in := c.state.Instances[id]; in != nil && in.State == pending && !c.hold(in, launchTransition) {
-				c.enterService(in)
-			}
-		})
+		a := c.begin(g, in, "Moving EC2 instance out of Standby: "+in.ID, c.say("instance %s was moved out of standby in response to a user request, increasing the capacity from %d to %d.", in.ID, g.Desired-1, g.Desired))
+		done = append(done, c.activityAnswer(a))
+		c.boot(in.ID)
 	}
-	return out, nil
+	return pageAnswer[activityAnswer]{name: "Activities", items: done}, nil
 }

@@ -1,6 +1,7 @@
 package awssim
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -97,39 +98,30 @@ func (s *Sim) policyOf(arn string) (*group, *policy) {
 	return nil, nil
 }
 
-func (c *call) putScalingPolicy() (any, error) {
-	g, err := c.live()
-	if err != nil {
-		return nil, err
-	}
-	if err := c.need("PolicyName"); err != nil {
-		return nil, err
-	}
-	p := &policy{Name: c.text("PolicyName"), Type: c.text("PolicyType"), Adjustment: c.text("AdjustmentType"), Disabled: c.text("Enabled") == "false"}
-	if p.Type == "" {
-		p.Type = "SimpleScaling"
-	}
+func (c *call) putScalingPolicy(g *group) (any, error) {
+	p := &policy{Name: c.text("PolicyName"), Type: cmp.Or(c.text("PolicyType"), "SimpleScaling"), Adjustment: c.text("AdjustmentType"), Disabled: c.text("Enabled") == "false"}
 	if p.Type == "SimpleScaling" && p.Adjustment == "" {
 		return nil, invalid("AdjustmentType is required for SimpleScaling policies")
 	}
-	if p.Amount, _, err = c.number("ScalingAdjustment"); err != nil {
-		return nil, err
-	}
-	if _, given, _ := c.number("Cooldown"); given {
+	c.into("ScalingAdjustment", &p.Amount)
+	if c.form.Has("Cooldown") {
 		p.Cooldown = new(time.Duration)
-		if err := c.seconds("Cooldown", p.Cooldown); err != nil {
-			return nil, err
-		}
+		c.seconds("Cooldown", p.Cooldown)
 	}
-	p.ARN = fmt.Sprintf("arn:aws:autoscaling:%s:%s:scalingPolicy:%s:autoScalingGroupName/%s:policyName/%s", c.Region, c.Account, c.uuid(), g.Name, p.Name)
 	if old := g.Policies[p.Name]; old != nil {
 		p.ARN = old.ARN
+	} else {
+		p.ARN = fmt.Sprintf("arn:aws:autoscaling:%s:%s:scalingPolicy:%s:autoScalingGroupName/%s:policyName/%s", c.Region, c.Account, c.uuid(), g.Name, p.Name)
 	}
 	g.Policies[p.Name] = p
 	if p.Type == "TargetTrackingScaling" {
 		c.track(g, p)
 	}
-	return c.policyAnswer(g, p, true), nil
+	a := c.policyAnswer(g, p)
+	return struct {
+		PolicyARN string
+		Alarms    memberList[alarmOfOne]
+	}{a.PolicyARN, a.Alarms}, nil
 }
 
 // track gives a policy of target tracking the two alarms that AWS makes for it.
@@ -138,33 +130,23 @@ func (c *call) track(g *group, p *policy) {
 	p.Metric = c.text(at + "PredefinedMetricSpecification.PredefinedMetricType")
 	p.Target, _ = strconv.ParseFloat(c.text(at+"TargetValue"), 64)
 	p.OneWay = c.yes(at + "DisableScaleIn")
+	if len(c.policyAnswer(g, p).Alarms.Member) > 0 {
+		return
+	}
 	for _, which := range []string{"AlarmHigh", "AlarmLow"} {
-		if a := c.alarmOf(p, which); a == nil {
-			c.putAlarm(&alarm{Name: fmt.Sprintf("TargetTracking-%s-%s-%s", g.Name, which, c.uuid()), Actions: []string{p.ARN},
-				Metric: p.Metric, Namespace: "AWS/EC2", Statistic: "Average", Period: 60, Periods: 3, Threshold: p.Target, Operator: "GreaterThanThreshold"})
-		}
+		c.putAlarm(&alarm{Name: fmt.Sprintf("TargetTracking-%s-%s-%s", g.Name, which, c.uuid()), Actions: []string{p.ARN},
+			Metric: p.Metric, Namespace: "AWS/EC2", Statistic: "Average", Period: 60, Periods: 3, Threshold: p.Target, Operator: "GreaterThanThreshold"})
 	}
-}
-
-func (c *call) alarmOf(p *policy, which string) *alarm {
-	for _, a := range c.state.Alarms {
-		if slices.Contains(a.Actions, p.ARN) && strings.Contains(a.Name, which) {
-			return a
-		}
-	}
-	return nil
 }
 
 type policyAnswer struct {
-	PolicyARN                        string
-	AutoScalingGroupName, PolicyName string                 `xml:",omitempty"`
-	PolicyType, AdjustmentType       string                 `xml:",omitempty"`
-	ScalingAdjustment                *int                   `xml:",omitempty"`
-	Cooldown                         *int                   `xml:",omitempty"`
-	StepAdjustments                  *memberList[string]    `xml:",omitempty"`
-	Alarms                           memberList[alarmOfOne] `xml:",omitempty"`
-	TargetTrackingConfiguration      *trackingAnswer        `xml:",omitempty"`
-	Enabled                          *bool                  `xml:",omitempty"`
+	AutoScalingGroupName, PolicyName, PolicyARN, PolicyType string
+	AdjustmentType                                          string `xml:",omitempty"`
+	ScalingAdjustment, Cooldown                             *int   `xml:",omitempty"`
+	StepAdjustments                                         memberList[string]
+	Alarms                                                  memberList[alarmOfOne]
+	TargetTrackingConfiguration                             *trackingAnswer `xml:",omitempty"`
+	Enabled                                                 bool
 }
 
 type alarmOfOne struct{ AlarmName, AlarmARN string }
@@ -175,20 +157,13 @@ type trackingAnswer struct {
 	DisableScaleIn       bool
 }
 
-// policyAnswer is a policy in an answer; brief, it is the answer of PutScalingPolicy.
-func (c *call) policyAnswer(g *group, p *policy, brief bool) policyAnswer {
-	out := policyAnswer{PolicyARN: p.ARN}
+func (c *call) policyAnswer(g *group, p *policy) policyAnswer {
+	out := policyAnswer{AutoScalingGroupName: g.Name, PolicyName: p.Name, PolicyARN: p.ARN, PolicyType: p.Type, AdjustmentType: p.Adjustment, Enabled: !p.Disabled}
 	for _, a := range sorted(c.st.Alarms) {
 		if slices.Contains(a.Actions, p.ARN) {
 			out.Alarms.Member = append(out.Alarms.Member, alarmOfOne{a.Name, c.alarmARN(a.Name)})
 		}
 	}
-	if brief {
-		return out
-	}
-	enabled := !p.Disabled
-	out.AutoScalingGroupName, out.PolicyName, out.PolicyType, out.AdjustmentType, out.Enabled = g.Name, p.Name, p.Type, p.Adjustment, &enabled
-	out.StepAdjustments = &memberList[string]{}
 	if p.Type == "SimpleScaling" {
 		out.ScalingAdjustment = &p.Amount
 	}
@@ -203,29 +178,19 @@ func (c *call) policyAnswer(g *group, p *policy, brief bool) policyAnswer {
 }
 
 func (c *call) describePolicies() (any, error) {
-	name := c.text("AutoScalingGroupName")
-	if name != "" {
-		if _, err := c.group(); err != nil {
-			return nil, err
-		}
-	}
-	names, given := c.list("PolicyNames")
-	var all []policyAnswer
-	for _, g := range sorted(c.st.Groups) {
-		for _, p := range sorted(g.Policies) {
-			if (name == "" || g.Name == name) && (!given || slices.Contains(names, p.Name) || slices.Contains(names, p.ARN)) {
-				all = append(all, c.policyAnswer(g, p, false))
-			}
-		}
-	}
-	part, next, err := page(c, all, 50, 100)
+	groups, err := c.groups()
 	if err != nil {
 		return nil, err
 	}
-	return struct {
-		ScalingPolicies memberList[policyAnswer]
-		NextToken       string `xml:",omitempty"`
-	}{listOf(part), next}, nil
+	var all []policyAnswer
+	for _, g := range groups {
+		for _, p := range sorted(g.Policies) {
+			if c.among("PolicyNames", p.Name, p.ARN) {
+				all = append(all, c.policyAnswer(g, p))
+			}
+		}
+	}
+	return paged(c, "ScalingPolicies", all, 50, 100)
 }
 
 // namedPolicy is the policy that a call names, or whose ARN it gives.

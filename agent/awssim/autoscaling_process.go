@@ -61,33 +61,24 @@ func (c *call) scalingProcesses() ([]string, error) {
 	return names, nil
 }
 
-func (c *call) suspendProcesses() (any, error) {
-	g, err := c.group()
-	if err != nil {
-		return nil, err
-	}
-	if g.Deleting { // the words: cloud-custodian's issue 497
-		return nil, invalid("Processes may not be suspended while the AutoScaling group is pending delete")
-	}
+func (c *call) suspendProcesses(g *group) (any, error) {
 	names, err := c.scalingProcesses()
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
+	case g.Deleting: // the words: cloud-custodian's issue 497
+		return nil, invalid("Processes may not be suspended while the AutoScaling group is pending delete")
 	}
 	c.suspend(g, names)
 	return nil, nil
 }
 
-func (c *call) resumeProcesses() (any, error) {
-	g, err := c.group()
-	if err != nil {
-		return nil, err
-	}
+func (c *call) resumeProcesses(g *group) (any, error) {
 	names, err := c.scalingProcesses()
-	if err != nil {
-		return nil, err
+	if err == nil {
+		c.resume(g, names)
 	}
-	c.resume(g, names)
-	return nil, nil
+	return nil, err
 }
 
 type processType struct{ ProcessName string }

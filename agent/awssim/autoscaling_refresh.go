@@ -15,15 +15,16 @@ type refresh struct {
 // refreshOn takes the newest refresh of a group one step on: it replaces as many as MinHealthyPercentage allows, then
 // waits for their successors. Suspended, it waits, and goes on when it is resumed.
 func (s *Sim) refreshOn(g *group) {
-	if len(g.Refreshes) == 0 {
-		return
-	}
-	r := g.Refreshes[len(g.Refreshes)-1]
+	r := g.refreshing()
 	switch {
-	case r.Status == "Cancelling" && s.stable(g):
-		r.Status, r.End = "Cancelled", s.now()
+	case r == nil:
 		return
-	case r.Status != "Pending" && r.Status != "InProgress" || !g.runs("InstanceRefresh"):
+	case r.Status == "Cancelling":
+		if s.stable(g) {
+			r.Status, r.End = "Cancelled", s.now()
+		}
+		return
+	case !g.runs("InstanceRefresh"):
 		return
 	}
 	r.Status = "InProgress"
@@ -46,22 +47,20 @@ func (s *Sim) outdated(g *group, r *refresh) []*instance {
 	return slices.DeleteFunc(s.members(g.Name), func(in *instance) bool { return in.N > r.N })
 }
 
-func (c *call) startInstanceRefresh() (any, error) {
-	g, err := c.live()
-	if err != nil {
-		return nil, err
+// refreshing is the refresh that is under way.
+func (g *group) refreshing() *refresh {
+	if n := len(g.Refreshes); n > 0 && g.Refreshes[n-1].End.IsZero() {
+		return g.Refreshes[n-1]
 	}
-	if len(g.Refreshes) > 0 {
-		if last := g.Refreshes[len(g.Refreshes)-1]; last.End.IsZero() {
-			return nil, fails(400, "InstanceRefreshInProgress", "An Instance Refresh is already in progress and blocks the execution of this Instance Refresh.")
-		}
+	return nil
+}
+
+func (c *call) startInstanceRefresh(g *group) (any, error) {
+	if g.refreshing() != nil {
+		return nil, fails(400, "InstanceRefreshInProgress", "An Instance Refresh is already in progress and blocks the execution of this Instance Refresh.")
 	}
 	r := &refresh{ID: c.uuid(), Status: "Pending", Start: c.now(), N: len(c.state.Instances), Healthy: 90}
-	if n, given, err := c.number("Preferences.MinHealthyPercentage"); err != nil {
-		return nil, err
-	} else if given {
-		r.Healthy = n
-	}
+	c.into("Preferences.MinHealthyPercentage", &r.Healthy)
 	r.Total = len(c.outdated(g, r))
 	g.Refreshes = append(g.Refreshes, r)
 	c.reconcile(g.Name)
@@ -76,48 +75,30 @@ type refreshAnswer struct {
 	MinHealthyPercentage                            int `xml:"Preferences>MinHealthyPercentage"`
 }
 
-func (c *call) describeInstanceRefreshes() (any, error) {
-	g, err := c.group()
-	if err != nil {
-		return nil, err
-	}
-	ids, given := c.list("InstanceRefreshIds")
+func (c *call) describeInstanceRefreshes(g *group) (any, error) {
 	var all []refreshAnswer
 	for _, r := range slices.Backward(g.Refreshes) {
-		if given && !slices.Contains(ids, r.ID) {
+		if !c.among("InstanceRefreshIds", r.ID) {
 			continue
 		}
-		a := refreshAnswer{InstanceRefreshId: r.ID, AutoScalingGroupName: g.Name, Status: r.Status, StatusReason: r.Reason, StartTime: moment(r.Start), EndTime: moment(r.End), PercentageComplete: 100, MinHealthyPercentage: r.Healthy}
+		a := refreshAnswer{r.ID, g.Name, r.Status, r.Reason, moment(r.Start), moment(r.End), 100, 0, r.Healthy}
 		for _, in := range c.st.members(g.Name) {
 			if in.N <= r.N && r.Status != "Successful" {
 				a.InstancesToUpdate++
 			}
 		}
-		if r.Total > 0 {
-			a.PercentageComplete = max(0, 100*(r.Total-a.InstancesToUpdate)/r.Total)
-		}
+		a.PercentageComplete -= 100 * a.InstancesToUpdate / max(1, r.Total)
 		all = append(all, a)
 	}
-	part, next, err := page(c, all, 50, 100)
-	if err != nil {
-		return nil, err
-	}
-	return struct {
-		InstanceRefreshes memberList[refreshAnswer]
-		NextToken         string `xml:",omitempty"`
-	}{listOf(part), next}, nil
+	return paged(c, "InstanceRefreshes", all, 50, 100)
 }
 
-func (c *call) cancelInstanceRefresh() (any, error) {
-	g, err := c.group()
-	if err != nil {
-		return nil, err
+func (c *call) cancelInstanceRefresh(g *group) (any, error) {
+	r := g.refreshing()
+	if r == nil || r.Status == "Cancelling" {
+		return nil, fails(400, "ActiveInstanceRefreshNotFound", "No in progress or pending Instance Refresh found for Auto Scaling group %s", g.Name)
 	}
-	if n := len(g.Refreshes); n > 0 && g.Refreshes[n-1].End.IsZero() && g.Refreshes[n-1].Status != "Cancelling" {
-		r := g.Refreshes[n-1]
-		r.Status, r.Reason = "Cancelling", "Cancelled by user."
-		c.reconcile(g.Name)
-		return struct{ InstanceRefreshId string }{r.ID}, nil
-	}
-	return nil, fails(400, "ActiveInstanceRefreshNotFound", "No in progress or pending Instance Refresh found for Auto Scaling group %s", g.Name)
+	r.Status, r.Reason = "Cancelling", "Cancelled by user."
+	c.reconcile(g.Name)
+	return struct{ InstanceRefreshId string }{r.ID}, nil
 }

@@ -182,7 +182,11 @@ func (s *Sim) launch(g *group, cause string, extra bool) {
 	s.state.Instances[in.ID] = in
 	s.begin(g, in, "Launching a new EC2 instance: "+in.ID, cause)
 	s.emit(Change{Kind: Launching, Group: g.Name, Instance: in.ID, Text: cause})
-	id := in.ID
+	s.boot(in.ID)
+}
+
+// boot lets an instance that is Pending come up, and into service once no lifecycle hook holds it.
+func (s *Sim) boot(id string) {
 	s.after(s.Delays.Launch, func() {
 		if in := s.state.Instances[id]; in != nil && in.State == pending && !s.hold(in, launchTransition) {
 			s.enterService(in)

@@ -2,7 +2,6 @@ package awssim
 
 import (
 	"fmt"
-	"slices"
 	"time"
 )
 
@@ -29,44 +28,23 @@ func (s *Sim) plan(g *group, a *scheduledAction) {
 		if !g.runs("ScheduledActions") {
 			return
 		}
-		next := *g
-		for from, into := range map[*int]*int{a.Min: &next.Min, a.Max: &next.Max} {
+		desired := g.Desired
+		for from, into := range map[*int]*int{a.Min: &g.Min, a.Max: &g.Max, a.Desired: &desired} {
 			if from != nil {
 				*into = *from
 			}
 		}
-		if a.Desired != nil {
-			next.Desired = *a.Desired
-		}
-		next.Desired = max(next.Min, min(next.Max, next.Desired))
-		g.Min, g.Max = next.Min, next.Max
-		s.setDesired(g, next.Desired, "a scheduled action update of AutoScalingGroup constraints to min: %d, max: %d, desired: %d", g.Min, g.Max, next.Desired)
+		desired = max(g.Min, min(g.Max, desired))
+		s.setDesired(g, desired, "a scheduled action update of AutoScalingGroup constraints to min: %d, max: %d, desired: %d", g.Min, g.Max, desired)
 	})
 }
 
-func (c *call) putScheduledAction() (any, error) {
-	g, err := c.live()
-	if err != nil {
-		return nil, err
-	}
-	if err := c.need("ScheduledActionName"); err != nil {
-		return nil, err
-	}
-	a := &scheduledAction{Name: c.text("ScheduledActionName"), Recurrence: c.text("Recurrence"), Zone: c.text("TimeZone")}
+func (c *call) putScheduledAction(g *group) (any, error) {
+	a := &scheduledAction{Name: c.text("ScheduledActionName"), Recurrence: c.text("Recurrence"), Zone: c.text("TimeZone"), Start: c.when("StartTime"), End: c.when("EndTime")}
 	for name, into := range map[string]**int{"MinSize": &a.Min, "MaxSize": &a.Max, "DesiredCapacity": &a.Desired} {
-		n, given, err := c.number(name)
-		if err != nil {
-			return nil, err
-		}
-		if given {
+		if n, given := c.integer(name); given {
 			*into = &n
 		}
-	}
-	if a.Start, err = c.when("StartTime"); err != nil {
-		return nil, err
-	}
-	if a.End, err = c.when("EndTime"); err != nil {
-		return nil, err
 	}
 	switch {
 	case a.Min == nil && a.Max == nil && a.Desired == nil:
@@ -92,36 +70,22 @@ type scheduledActionAnswer struct {
 }
 
 func (c *call) describeScheduledActions() (any, error) {
-	name := c.text("AutoScalingGroupName")
-	if name != "" {
-		if _, err := c.group(); err != nil {
-			return nil, err
-		}
+	groups, err := c.groups()
+	if err != nil {
+		return nil, err
 	}
-	names, given := c.list("ScheduledActionNames")
 	var all []scheduledActionAnswer
-	for _, g := range sorted(c.st.Groups) {
+	for _, g := range groups {
 		for _, a := range sorted(g.Actions) {
-			if (name == "" || name == g.Name) && (!given || slices.Contains(names, a.Name)) {
+			if c.among("ScheduledActionNames", a.Name) {
 				all = append(all, scheduledActionAnswer{g.Name, a.Name, a.ARN, a.Recurrence, a.Zone, moment(a.Start), moment(a.Start), moment(a.End), a.Min, a.Max, a.Desired})
 			}
 		}
 	}
-	part, next, err := page(c, all, 50, 100)
-	if err != nil {
-		return nil, err
-	}
-	return struct {
-		ScheduledUpdateGroupActions memberList[scheduledActionAnswer]
-		NextToken                   string `xml:",omitempty"`
-	}{listOf(part), next}, nil
+	return paged(c, "ScheduledUpdateGroupActions", all, 50, 100)
 }
 
-func (c *call) deleteScheduledAction() (any, error) {
-	g, err := c.group()
-	if err != nil {
-		return nil, err
-	}
+func (c *call) deleteScheduledAction(g *group) (any, error) {
 	name := c.text("ScheduledActionName")
 	if g.Actions[name] == nil {
 		return nil, invalid("Scheduled action name not found")

@@ -52,6 +52,17 @@ func checkTags(tags []url.Values) error {
 	return nil
 }
 
+// tags reads and checks the tags of a call, and that their groups are there.
+func (c *call) tags() ([]url.Values, error) {
+	tags := c.structs("Tags")
+	for _, t := range tags {
+		if c.st.Groups[t.Get("ResourceId")] == nil { // the words are these calls' own: cloud-custodian's issue 380
+			return nil, invalid("AutoScalingGroup not found - AutoScaling Group %s not found", t.Get("ResourceId"))
+		}
+	}
+	return tags, checkTags(tags)
+}
+
 // setTag is one tag of CreateOrUpdateTags, whoever asks.
 func (s *Sim) setTag(g *group, key string, t tag) {
 	g.Tags[key] = t
@@ -59,16 +70,13 @@ func (s *Sim) setTag(g *group, key string, t tag) {
 }
 
 func (c *call) createOrUpdateTags() (any, error) {
-	tags := c.structs("Tags")
-	if err := checkTags(tags); err != nil {
+	tags, err := c.tags()
+	if err != nil {
 		return nil, err
 	}
 	count := map[string]int{}
 	for _, t := range tags { // all or nothing: a call that is refused has set no tag
 		g := c.st.Groups[t.Get("ResourceId")]
-		if g == nil { // these words are CreateOrUpdateTags's own: cloud-custodian's issue 380
-			return nil, invalid("AutoScalingGroup not found - AutoScaling Group %s not found", t.Get("ResourceId"))
-		}
 		if _, have := g.Tags[t.Get("Key")]; !have {
 			count[g.Name]++
 		}
@@ -84,14 +92,9 @@ func (c *call) createOrUpdateTags() (any, error) {
 
 // deleteTags leaves a tag whose value is not the given one (the guide says so); without a value it takes any.
 func (c *call) deleteTags() (any, error) {
-	tags := c.structs("Tags")
-	if err := checkTags(tags); err != nil {
+	tags, err := c.tags()
+	if err != nil {
 		return nil, err
-	}
-	for _, t := range tags {
-		if c.st.Groups[t.Get("ResourceId")] == nil {
-			return nil, invalid("AutoScalingGroup not found - AutoScaling Group %s not found", t.Get("ResourceId"))
-		}
 	}
 	for _, t := range tags {
 		g, key := c.st.Groups[t.Get("ResourceId")], t.Get("Key")
@@ -116,14 +119,7 @@ func (c *call) describeTags() (any, error) {
 			return !slices.Contains(filterValues(f), have[f.Get("Name")])
 		})
 	}
-	part, next, err := page(c, all, 50, 100)
-	if err != nil {
-		return nil, err
-	}
-	return struct {
-		Tags      memberList[tagDescription]
-		NextToken string `xml:",omitempty"`
-	}{listOf(part), next}, nil
+	return paged(c, "Tags", all, 50, 100)
 }
 
 // filterValues reads one filter's values.

@@ -64,13 +64,8 @@ func (c *call) putMetricAlarm() (any, error) {
 	a.Actions, _ = c.list("AlarmActions")
 	a.OKActions, _ = c.list("OKActions")
 	a.Insufficient, _ = c.list("InsufficientDataActions")
-	var err error
-	if a.Period, _, err = c.number("Period"); err != nil {
-		return nil, err
-	}
-	if a.Periods, _, err = c.number("EvaluationPeriods"); err != nil {
-		return nil, err
-	}
+	c.into("Period", &a.Period)
+	c.into("EvaluationPeriods", &a.Periods)
 	a.Threshold, _ = strconv.ParseFloat(c.text("Threshold"), 64)
 	c.putAlarm(a)
 	return nil, nil
@@ -93,16 +88,11 @@ type alarmAnswer struct {
 }
 
 func (c *call) describeAlarms() (any, error) {
-	names, given := c.list("AlarmNames")
 	var all []alarmAnswer
 	for _, a := range sorted(c.st.Alarms) {
-		if given && !slices.Contains(names, a.Name) || !strings.HasPrefix(a.Name, c.text("AlarmNamePrefix")) {
-			continue
-		}
-		if want := c.text("StateValue"); want != "" && want != a.State {
-			continue
-		}
-		if prefix := c.text("ActionPrefix"); prefix != "" && !slices.ContainsFunc(a.Actions, func(arn string) bool { return strings.HasPrefix(arn, prefix) }) {
+		prefix := c.text("ActionPrefix")
+		if !c.among("AlarmNames", a.Name) || !strings.HasPrefix(a.Name, c.text("AlarmNamePrefix")) || c.text("StateValue") != "" && c.text("StateValue") != a.State ||
+			prefix != "" && !slices.ContainsFunc(a.Actions, func(arn string) bool { return strings.HasPrefix(arn, prefix) }) {
 			continue
 		}
 		all = append(all, alarmAnswer{a.Name, c.alarmARN(a.Name), a.Description, moment(a.Updated), !a.Disabled, listOf(a.OKActions), listOf(a.Actions), listOf(a.Insufficient),
@@ -110,14 +100,11 @@ func (c *call) describeAlarms() (any, error) {
 			a.Period, a.Periods, a.Threshold, a.Operator})
 	}
 	part, next, err := page(c, all, 50, 100)
-	if err != nil {
-		return nil, err
-	}
 	return struct {
 		MetricAlarms    memberList[alarmAnswer]
 		CompositeAlarms memberList[string]
 		NextToken       string `xml:",omitempty"`
-	}{listOf(part), memberList[string]{}, next}, nil
+	}{listOf(part), memberList[string]{}, next}, err
 }
 
 func (c *call) deleteAlarms() (any, error) {

@@ -1,8 +1,10 @@
 package awssim
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -81,13 +83,6 @@ func notValid(format string, args ...any) error {
 	return fails(400, "ValidationException", format, args...)
 }
 
-func orDefault(group string) string {
-	if group == "" {
-		return "default"
-	}
-	return group
-}
-
 // readSchedule reads and checks what CreateSchedule and UpdateSchedule take, and fills the defaults.
 func (c *call) readSchedule() (in scheduleInput, group, token string, err error) {
 	var body struct {
@@ -98,11 +93,8 @@ func (c *call) readSchedule() (in scheduleInput, group, token string, err error)
 		return in, "", "", fails(400, "SerializationException", "%s", err)
 	}
 	in = body.scheduleInput
-	for into, fallback := range map[*string]string{&in.ActionAfterCompletion: "NONE", &in.ScheduleExpressionTimezone: "UTC", &in.State: "ENABLED"} {
-		if *into == "" {
-			*into = fallback
-		}
-	}
+	in.ActionAfterCompletion, in.State = cmp.Or(in.ActionAfterCompletion, "NONE"), cmp.Or(in.State, "ENABLED")
+	in.ScheduleExpressionTimezone = cmp.Or(in.ScheduleExpressionTimezone, "UTC")
 	p := &in.Target.RetryPolicy
 	age, attempts := 86400, 185
 	if p.MaximumEventAgeInSeconds == nil {
@@ -111,7 +103,7 @@ func (c *call) readSchedule() (in scheduleInput, group, token string, err error)
 	if p.MaximumRetryAttempts == nil {
 		p.MaximumRetryAttempts = &attempts
 	}
-	return in, orDefault(body.GroupName), body.ClientToken, c.checkSchedule(in)
+	return in, cmp.Or(body.GroupName, "default"), body.ClientToken, c.checkSchedule(in)
 }
 
 func (c *call) checkSchedule(in scheduleInput) error {
@@ -205,7 +197,7 @@ func (c *call) updateSchedule() (any, error) {
 }
 
 func (c *call) getSchedule() (any, error) {
-	s := c.st.Schedules[orDefault(c.text("groupName"))+"/"+c.path[0]]
+	s := c.st.Schedules[cmp.Or(c.text("groupName"), "default")+"/"+c.path[0]]
 	if s == nil {
 		return nil, c.noSchedule()
 	}
@@ -220,7 +212,7 @@ func (c *call) getSchedule() (any, error) {
 func epoch(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
 
 func (c *call) deleteSchedule() (any, error) {
-	key := orDefault(c.text("groupName")) + "/" + c.path[0]
+	key := cmp.Or(c.text("groupName"), "default") + "/" + c.path[0]
 	s := c.state.Schedules[key]
 	if s == nil {
 		return nil, c.noSchedule()
@@ -239,35 +231,27 @@ type scheduleSummary struct {
 func (c *call) listSchedules() (any, error) {
 	all := []scheduleSummary{}
 	for _, s := range sorted(c.st.Schedules) {
-		if group := c.text("ScheduleGroup"); group != "" && group != s.Group || !strings.HasPrefix(s.Name, c.text("NamePrefix")) || c.text("State") != "" && c.text("State") != s.In.State {
-			continue
+		if (c.text("ScheduleGroup") == s.Group || c.text("ScheduleGroup") == "") && strings.HasPrefix(s.Name, c.text("NamePrefix")) && (c.text("State") == s.In.State || c.text("State") == "") {
+			all = append(all, scheduleSummary{s.ARN, s.Group, s.Name, s.In.State, epoch(s.Created), epoch(s.Modified), struct{ Arn string }{s.In.Target.Arn}})
 		}
-		all = append(all, scheduleSummary{s.ARN, s.Group, s.Name, s.In.State, epoch(s.Created), epoch(s.Modified), struct{ Arn string }{s.In.Target.Arn}})
 	}
-	part, next, err := restPage(c, all)
-	return struct {
-		Schedules []scheduleSummary
-		NextToken string `json:",omitempty"`
-	}{part, next}, err
+	return restPage(c, "Schedules", all)
 }
 
-// restPage cuts out what MaxResults and NextToken ask for.
-func restPage[T any](c *call, all []T) (part []T, next string, err error) {
+// restPage answers with what MaxResults and NextToken ask for of a list.
+func restPage[T any](c *call, name string, all []T) (any, error) {
 	n, from := 100, 0
-	if v := c.text("MaxResults"); v != "" {
-		if n, err = strconv.Atoi(v); err != nil || n < 1 || n > 100 {
-			return nil, "", notValid("1 validation error detected: Value at 'maxResults' failed to satisfy constraint: Member must be between 1 and 100")
-		}
+	c.into("MaxResults", &n)
+	c.into("NextToken", &from)
+	if n < 1 || n > 100 || from < 0 || from > len(all) {
+		return nil, notValid("1 validation error detected: MaxResults or NextToken is not valid")
 	}
-	if v := c.text("NextToken"); v != "" {
-		if from, err = strconv.Atoi(v); err != nil || from < 0 || from > len(all) {
-			return nil, "", notValid("Invalid NextToken.")
-		}
+	end := min(from+n, len(all))
+	out := map[string]any{name: all[from:end]}
+	if end < len(all) {
+		out["NextToken"] = strconv.Itoa(end)
 	}
-	if from+n < len(all) {
-		next = strconv.Itoa(from + n)
-	}
-	return all[from:min(from+n, len(all))], next, nil
+	return out, nil
 }
 
 type scheduleGroup struct {
@@ -290,7 +274,8 @@ func (c *call) createScheduleGroup() (any, error) {
 }
 
 func (c *call) getScheduleGroup() (any, error) {
-	if _, is := c.st.ScheduleDirs[c.path[0]]; !is {
+	_, is := c.st.ScheduleDirs[c.path[0]]
+	if !is {
 		return nil, fails(http.StatusNotFound, "ResourceNotFoundException", "Schedule group %s does not exist.", c.path[0])
 	}
 	return c.scheduleGroup(c.path[0]), nil
@@ -306,25 +291,16 @@ func (c *call) deleteScheduleGroup() (any, error) {
 		return nil, err
 	}
 	delete(c.state.ScheduleDirs, name)
-	for key, s := range c.state.Schedules {
-		if s.Group == name {
-			delete(c.state.Schedules, key)
-		}
-	}
+	maps.DeleteFunc(c.state.Schedules, func(_ string, s *schedule) bool { return s.Group == name })
 	return nil, nil
 }
 
 func (c *call) listScheduleGroups() (any, error) {
 	all := []scheduleGroup{}
-	for name := range c.st.ScheduleDirs {
+	for _, name := range slices.Sorted(maps.Keys(c.st.ScheduleDirs)) {
 		if strings.HasPrefix(name, c.text("NamePrefix")) {
 			all = append(all, c.scheduleGroup(name))
 		}
 	}
-	slices.SortFunc(all, func(a, b scheduleGroup) int { return strings.Compare(a.Name, b.Name) })
-	part, next, err := restPage(c, all)
-	return struct {
-		ScheduleGroups []scheduleGroup
-		NextToken      string `json:",omitempty"`
-	}{part, next}, err
+	return restPage(c, "ScheduleGroups", all)
 }

@@ -32,16 +32,13 @@ func (c *call) assumeRole() (any, error) {
 	arn, session := c.text("RoleArn"), c.text("RoleSessionName")
 	_, role, _ := strings.Cut(arn, ":role/")
 	c.seq++
-	type credentials struct {
-		AccessKeyId, SecretAccessKey, SessionToken string
-		Expiration                                 *time.Time
-	}
-	type assumed struct{ AssumedRoleId, Arn string }
 	return struct {
-		Credentials     credentials
-		AssumedRoleUser assumed
-	}{
-		credentials{fmt.Sprintf("ASIA%016d", c.seq), "secret", "token", moment(c.now().Add(time.Hour))},
-		assumed{"AROAEXAMPLEROLEOTHER:" + session, fmt.Sprintf("arn:aws:sts::%s:assumed-role/%s/%s", c.Account, role, session)},
-	}, nil
+		AccessKeyId     string     `xml:"Credentials>AccessKeyId"`
+		SecretAccessKey string     `xml:"Credentials>SecretAccessKey"`
+		SessionToken    string     `xml:"Credentials>SessionToken"`
+		Expiration      *time.Time `xml:"Credentials>Expiration"`
+		AssumedRoleId   string     `xml:"AssumedRoleUser>AssumedRoleId"`
+		Arn             string     `xml:"AssumedRoleUser>Arn"`
+	}{fmt.Sprintf("ASIA%016d", c.seq), "secret", "token", moment(c.now().Add(time.Hour)),
+		"AROAEXAMPLEROLEOTHER:" + session, fmt.Sprintf("arn:aws:sts::%s:assumed-role/%s/%s", c.Account, role, session)}, nil
 }
