@@ -2,6 +2,7 @@ package awssim
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"encoding/xml"
@@ -82,7 +83,7 @@ func services() map[string]service {
 
 // api answers every call but the metadata service's.
 func (s *Sim) api(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(io.LimitReader(r.Body, 1<<20))
+	body, err := bodyOf(r)
 	if err != nil {
 		return // the caller is gone
 	}
@@ -104,6 +105,19 @@ func (s *Sim) api(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.answer(w, svc, name, answer, err)
+}
+
+// bodyOf reads a request's body, which may be compressed: the SDK does so with PutMetricData.
+func bodyOf(r *http.Request) ([]byte, error) {
+	var in io.Reader = r.Body
+	if r.Header.Get("Content-Encoding") == "gzip" {
+		z, err := gzip.NewReader(r.Body)
+		if err != nil {
+			return nil, err
+		}
+		in = z
+	}
+	return io.ReadAll(io.LimitReader(in, 1<<20))
 }
 
 // breakOff breaks the connection where a fault wants no answer.

@@ -1,7 +1,6 @@
 package awssim
 
 import (
-	"context"
 	"testing"
 	"time"
 
@@ -66,5 +65,3 @@ func groupOf(t testing.TB, s *Sim) GroupView {
 	}
 	return g
 }
-
-func ctx(t testing.TB) context.Context { return t.Context() }
