@@ -1,7 +1,6 @@
 package awssim
 
 import (
-	"net/url"
 	"os"
 	"os/exec"
 	"strings"
@@ -163,11 +162,7 @@ func debian(t *testing.T, s *Sim, ids []string, call string) (string, error) {
 	for i, id := range ids {
 		call = strings.ReplaceAll(call, "{i"+string(rune('0'+i))+"}", id)
 	}
-	u, err := url.Parse(s.URL())
-	if err != nil {
-		return "", err
-	}
-	cmd := exec.CommandContext(t.Context(), debianAWS, append(strings.Fields(call), "--endpoint-url", u.String())...)
+	cmd := exec.CommandContext(t.Context(), debianAWS, append(strings.Fields(call), "--endpoint-url", s.URL())...)
 	cmd.Env = []string{"AWS_ACCESS_KEY_ID=" + AccessKey(ids[0]), "AWS_SECRET_ACCESS_KEY=secret", "AWS_DEFAULT_REGION=" + s.Region, "AWS_MAX_ATTEMPTS=1",
 		"AWS_CONFIG_FILE=/nonexistent", "AWS_SHARED_CREDENTIALS_FILE=/nonexistent", "HOME=" + t.TempDir(), "PATH=/usr/bin:/bin", "AWS_PAGER="}
 	out, err := cmd.CombinedOutput()
