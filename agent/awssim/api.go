@@ -2,12 +2,16 @@ package awssim
 
 import (
 	"bytes"
+	"compress/gzip"
+	"context"
 	"encoding/json"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"path"
 	"strings"
 	"time"
 )
@@ -26,6 +30,7 @@ type call struct {
 	body   []byte     // of the JSON protocols
 	path   []string   // of the REST protocol: its parameters in the path
 	caller string
+	cbor   bool // of a query service spoken to in Smithy's RPC v2 CBOR, as newer SDKs speak to CloudWatch
 }
 
 // failure is an error as AWS answers it.
@@ -78,11 +83,11 @@ func services() map[string]service {
 
 // api answers every call but the metadata service's.
 func (s *Sim) api(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(io.LimitReader(r.Body, 1<<20))
+	body, err := bodyOf(r)
 	if err != nil {
 		return // the caller is gone
 	}
-	svc, name, c := route(r, body)
+	svc, name, c := s.route(r, body)
 	c.Sim, c.caller = s, s.callerOf(r)
 	req := Request{Service: svc.name, Operation: name, Caller: c.caller, Params: params(c), Write: svc.operations[name].write}
 	s.mu.Lock()
@@ -94,38 +99,41 @@ func (s *Sim) api(w http.ResponseWriter, r *http.Request) {
 	req.At = s.now()
 	s.requests = append(s.requests, req)
 	s.mu.Unlock()
-	for _, f := range faults {
-		if f.NoAnswer || f.Hang {
-			panic(http.ErrAbortHandler) // breaks the connection
-		}
+	breakOff(faults)
+	if c.cbor {
+		s.answerCBOR(w, answer, err)
+		return
 	}
 	s.answer(w, svc, name, answer, err)
 }
 
-// perform does the call with what its faults add.
-func (s *Sim) perform(r *http.Request, c *call, svc service, req *Request, faults []Fault) (any, error) {
-	var stale time.Duration
-	for _, f := range faults {
-		if f.Before != nil {
-			f.Before(*req)
-		}
-		if f.Hang {
-			select {
-			case <-r.Context().Done():
-			case <-s.ctx.Done():
-			}
-			return nil, nil
-		}
-		if f.Latency > 0 {
-			select {
-			case <-time.After(f.Latency):
-			case <-s.ctx.Done():
-			}
-		}
-		stale = max(stale, f.Stale)
-		if err := f.failure(svc, *req, s.Account); err != nil {
+// bodyOf reads a request's body, which may be compressed: the SDK does so with PutMetricData.
+func bodyOf(r *http.Request) ([]byte, error) {
+	var in io.Reader = r.Body
+	if r.Header.Get("Content-Encoding") == "gzip" {
+		z, err := gzip.NewReader(r.Body)
+		if err != nil {
 			return nil, err
 		}
+		in = z
+	}
+	return io.ReadAll(io.LimitReader(in, 1<<20))
+}
+
+// breakOff breaks the connection where a fault wants no answer.
+func breakOff(faults []Fault) {
+	for _, f := range faults {
+		if f.NoAnswer || f.Hang {
+			panic(http.ErrAbortHandler)
+		}
+	}
+}
+
+// perform does the call with what its faults add.
+func (s *Sim) perform(r *http.Request, c *call, svc service, req *Request, faults []Fault) (any, error) {
+	stale, err := s.suffer(r.Context(), svc, *req, faults)
+	if err != nil {
+		return nil, err
 	}
 	op, known := svc.operations[req.Operation]
 	if !known {
@@ -140,6 +148,33 @@ func (s *Sim) perform(r *http.Request, c *call, svc service, req *Request, fault
 	return answer, err
 }
 
+// suffer is what faults do to a call before it is done; they may end it. A caller who has gone away ends it too.
+func (s *Sim) suffer(ctx context.Context, svc service, r Request, faults []Fault) (stale time.Duration, err error) {
+	for _, f := range faults {
+		if f.Before != nil {
+			f.Before(r)
+		}
+		var wait <-chan time.Time
+		if f.Latency > 0 {
+			wait = time.After(f.Latency)
+		}
+		if f.Latency > 0 || f.Hang {
+			select {
+			case <-wait: // never, of one that hangs
+			case <-ctx.Done():
+				return 0, ctx.Err()
+			case <-s.ctx.Done():
+				return 0, s.ctx.Err()
+			}
+		}
+		stale = max(stale, f.Stale)
+		if err := f.failure(svc, r, s.Account); err != nil {
+			return 0, err
+		}
+	}
+	return stale, nil
+}
+
 func (s *Sim) run(c *call, op operation, stale time.Duration) (any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -148,7 +183,9 @@ func (s *Sim) run(c *call, op operation, stale time.Duration) (any, error) {
 	if stale > 0 && !op.write {
 		c.st = s.past(stale)
 	}
+	s.actor = c.caller
 	answer, err := op.run(c)
+	s.actor = ""
 	s.settle(s.now())
 	if op.write {
 		s.remember()
@@ -182,9 +219,14 @@ func (f Fault) failure(svc service, r Request, account string) error {
 }
 
 // route finds what a request asks for.
-func route(r *http.Request, body []byte) (service, string, *call) {
-	all := services()
+func (s *Sim) route(r *http.Request, body []byte) (service, string, *call) {
+	all := s.services
 	c := &call{body: body}
+	if r.Header.Get("Smithy-Protocol") == "rpc-v2-cbor" {
+		c.cbor = true
+		c.form = cborForm(body)
+		return all["2010-08-01"], path.Base(r.URL.Path), c
+	}
 	if target := r.Header.Get("X-Amz-Target"); target != "" {
 		prefix, name, _ := strings.Cut(target, ".")
 		return all[prefix], name, c
@@ -209,8 +251,11 @@ func params(c *call) map[string]string {
 	for k, v := range c.form {
 		out[k] = v[0]
 	}
-	if c.body != nil && c.form == nil {
+	if len(c.body) > 0 && !c.cbor && !c.form.Has("Action") {
 		out[""] = string(c.body)
+	}
+	for _, p := range c.path {
+		out["Name"] = p
 	}
 	return out
 }
@@ -222,14 +267,15 @@ func codeOf(err error) string {
 	if f, ok := err.(*failure); ok {
 		return f.code
 	}
+	if errors.Is(err, context.Canceled) {
+		return "Aborted" // nobody is there to read an answer
+	}
 	return "InternalFailure"
 }
 
 // answer writes the answer as the service's protocol has it. Each carries a Date: the time in this AWS.
 func (s *Sim) answer(w http.ResponseWriter, svc service, name string, result any, err error) {
-	id := s.requestID()
-	w.Header().Set("Date", s.Now().UTC().Format(http.TimeFormat))
-	w.Header().Set("X-Amzn-Requestid", id)
+	id := s.head(w)
 	f, isFailure := err.(*failure)
 	if err != nil && !isFailure {
 		f = fails(http.StatusInternalServerError, "InternalFailure", "%s", err)
@@ -264,6 +310,17 @@ func (s *Sim) answer(w http.ResponseWriter, svc service, name string, result any
 	json.NewEncoder(w).Encode(result)
 }
 
+// head writes the headers that all answers have.
+func (s *Sim) head(w http.ResponseWriter) (id string) {
+	id = s.requestID()
+	w.Header().Set("Date", s.Now().UTC().Format(http.TimeFormat))
+	if s.Switches.NoDate {
+		w.Header()["Date"] = nil // else the HTTP server adds its own
+	}
+	w.Header().Set("X-Amzn-Requestid", id)
+	return id
+}
+
 func writeXML(w io.Writer, svc service, name string, result any, id string) {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "<%sResponse xmlns=%q>", name, svc.namespace)
@@ -291,7 +348,7 @@ func writeXMLError(w io.Writer, svc service, f *failure, id string) {
 func (s *Sim) callerOf(r *http.Request) string {
 	_, after, _ := strings.Cut(r.Header.Get("Authorization"), "Credential=")
 	key, _, _ := strings.Cut(after, "/")
-	if id, ok := strings.CutPrefix(key, "ASIA"); ok {
+	if id, ok := strings.CutPrefix(key, "ASIA"); ok && len(id) == 17 { // as many digits as an instance's id has
 		return "i-" + strings.ToLower(id)
 	}
 	return key

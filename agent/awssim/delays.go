@@ -10,6 +10,9 @@ type Delays struct {
 	Register   time.Duration // initial to healthy behind a load balancer; default 300 ms
 	Deregister time.Duration // draining to unused; default 300 ms
 	Event      time.Duration // one lifecycle event where no Agent runs it; default 50 ms
+	Schedule   time.Duration // EventBridge Scheduler fires once at each of these (AWS: a minute); default 100 ms
+	Retry      time.Duration // from one attempt at a schedule's target to the next; default 200 ms
+	Spot       time.Duration // from a Spot interruption's notice to the instance's end (AWS: 2 minutes); default 500 ms
 }
 
 func (d Delays) withDefaults() Delays {
@@ -24,6 +27,9 @@ func (d Delays) withDefaults() Delays {
 	or(&d.Register, 300*time.Millisecond)
 	or(&d.Deregister, 300*time.Millisecond)
 	or(&d.Event, 50*time.Millisecond)
+	or(&d.Schedule, 100*time.Millisecond)
+	or(&d.Retry, 200*time.Millisecond)
+	or(&d.Spot, 500*time.Millisecond)
 	return d
 }
 
@@ -37,4 +43,5 @@ type Switches struct {
 	KeepGreenSuspended     bool // CodeDeploy leaves its own suspensions on green when the deployment fails
 	SuspendOnExisting      bool // CodeDeploy suspends on green also with DISCOVER_EXISTING
 	DropProvisioningTag    bool // a copied group does not carry CodeDeployProvisioningDeploymentId
+	PastScheduleRefused    bool // a schedule for a time that has passed is refused; else it fires at once
 }

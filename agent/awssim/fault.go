@@ -34,7 +34,7 @@ type Request struct {
 	Service   string
 	Operation string
 	Caller    string            // the instance whose credentials signed it; else the access key
-	Params    map[string]string // of the query protocol, as sent: ScalingProcesses.member.1; of the others the body under ""
+	Params    map[string]string // of the query protocol, as sent: ScalingProcesses.member.1; of the others the body under "", and the Name in the path
 	Write     bool
 	Code      string // the error's code; "" where it went well
 }
@@ -92,8 +92,13 @@ type snapshot struct {
 	state *state
 }
 
-// remember keeps the state for stale reads, as far back as the stalest fault wants. The caller holds mu.
+// remember keeps the state for stale reads, as far back as the stalest fault wants, and wakes who waits for a change.
+// The caller holds mu.
 func (s *Sim) remember() {
+	if s.changed != nil {
+		close(s.changed)
+		s.changed = nil
+	}
 	var back time.Duration
 	for _, f := range s.faults {
 		back = max(back, f.Stale)

@@ -26,6 +26,8 @@ type Config struct {
 	Delays   Delays
 	Switches Switches
 	Agent    Agent // who runs lifecycle events on the instances; nil: nobody, each takes Delays.Event and succeeds
+	// Addresses gives the private address of the n-th instance, from 1; nil: one in 10.0.0.0/16.
+	Addresses func(n int) string
 }
 
 // Sim is one simulated account in one region. Its methods may be called at any time, from any goroutine.
@@ -45,6 +47,11 @@ type Sim struct {
 	servers  []*http.Server
 	done     sync.WaitGroup
 	url      string
+	services map[string]service
+	metadata map[string]string // each instance's metadata service: its URL, by instance
+	actor    string            // who is acting while mu is held, for Change
+	changed  chan struct{}     // closed at the next change, if somebody waits for it
+	watchers []*watcher
 }
 
 // New starts a simulated AWS on a free port of the loopback interface. Close ends it.
@@ -56,7 +63,7 @@ func New(c Config) (*Sim, error) {
 		c.Account = "123456789012"
 	}
 	c.Delays = c.Delays.withDefaults()
-	s := &Sim{Config: c, state: newState(), clock: c.Start, wake: make(chan struct{}, 1)}
+	s := &Sim{Config: c, state: newState(), clock: c.Start, wake: make(chan struct{}, 1), services: services(), metadata: map[string]string{}}
 	s.ctx, s.end = context.WithCancel(context.Background())
 	var err error
 	if s.url, err = s.serve("127.0.0.1:0", http.HandlerFunc(s.api)); err != nil {
