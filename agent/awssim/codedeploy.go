@@ -1,9 +1,222 @@
 package awssim
 
-// application is one of CodeDeploy's.
-type application struct{ Name string }
+import (
+	"encoding/json"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+)
 
-// deployment is one deployment of an application to a deployment group.
-type deployment struct{ ID string }
+func codedeployOperations() map[string]operation {
+	return map[string]operation{
+		"CreateApplication":           deploys(true, createApplication),
+		"GetApplication":              deploys(false, getApplication),
+		"BatchGetApplications":        deploys(false, batchGetApplications),
+		"ListApplications":            deploys(false, listApplications),
+		"RegisterApplicationRevision": deploys(true, registerRevision),
+		"GetApplicationRevision":      deploys(false, getRevision),
+		"GetDeploymentConfig":         deploys(false, getDeploymentConfig),
+		"ListDeploymentConfigs":       deploys(false, listDeploymentConfigs),
+		"CreateDeploymentGroup":       deploys(true, createDeploymentGroup),
+		"GetDeploymentGroup":          deploys(false, getDeploymentGroup),
+		"BatchGetDeploymentGroups":    deploys(false, batchGetDeploymentGroups),
+		"ListDeploymentGroups":        deploys(false, listDeploymentGroups),
+		"UpdateDeploymentGroup":       deploys(true, updateDeploymentGroup),
+		"DeleteDeploymentGroup":       deploys(true, deleteDeploymentGroup),
+		"CreateDeployment":            deploys(true, createDeployment),
+		"GetDeployment":               deploys(false, getDeployment),
+		"BatchGetDeployments":         deploys(false, batchGetDeployments),
+		"ListDeployments":             deploys(false, listDeployments),
+		"StopDeployment":              deploys(true, stopDeployment),
+		"ContinueDeployment":          deploys(true, continueDeployment),
+		"ListDeploymentTargets":       deploys(false, listDeploymentTargets),
+		"GetDeploymentTarget":         deploys(false, getDeploymentTarget),
+		"BatchGetDeploymentTargets":   deploys(false, batchGetDeploymentTargets),
+	}
+}
 
-func codedeployOperations() map[string]operation { return map[string]operation{} }
+// answer is the body of an answer.
+type answer map[string]any
+
+// refused is a CodeDeploy error: all of them have status 400.
+func refused(exception, format string, args ...any) *failure {
+	return fails(http.StatusBadRequest, exception+"Exception", format, args...)
+}
+
+// deploys makes an operation of a function that takes its input decoded. JSON matches names without regard to case,
+// so that inputs need no tags. The answer is encoded at once: it refers to the state, which the lock protects.
+func deploys[I any](write bool, f func(*call, *I) (any, error)) operation {
+	return operation{write, func(c *call) (any, error) {
+		in := new(I)
+		if err := json.Unmarshal(c.body, in); err != nil {
+			return nil, refused("Serialization", "%s", err)
+		}
+		out, err := f(c, in)
+		if out == nil || err != nil {
+			return nil, err
+		}
+		body, err := json.Marshal(out)
+		return json.RawMessage(body), err
+	}}
+}
+
+// pageSize is how many things a list answers at once. AWS's own is 100 for deployments and targets.
+const pageSize = 100
+
+// page gives the part of a list that a token stands for, and the next part's token. A list that fits has none.
+func page(all []string, token string) (part []string, next any, err error) {
+	from := 0
+	if token != "" {
+		n, err := strconv.Atoi(token)
+		if err != nil || n < 0 || n > len(all) {
+			return nil, nil, refused("InvalidNextToken", "The next token is invalid: %s", token)
+		}
+		from = n
+	}
+	if to := from + pageSize; to < len(all) {
+		return all[from:to], strconv.Itoa(to), nil
+	}
+	return append([]string{}, all[from:]...), nil, nil
+}
+
+// paged is the answer of a list.
+func paged(key string, all []string, token string) (any, error) {
+	part, next, err := page(all, token)
+	if err != nil {
+		return nil, err
+	}
+	out := answer{key: part}
+	if next != nil {
+		out["nextToken"] = next
+	}
+	return out, nil
+}
+
+type applicationInput struct {
+	ApplicationName, ComputePlatform, Description, NextToken string
+	ApplicationNames                                         []string
+	Revision                                                 *revisionInput
+}
+
+// application finds an application or says that it is not there.
+func (c *call) application(name string) (*application, error) {
+	if name == "" {
+		return nil, refused("ApplicationNameRequired", "Application name must be provided")
+	}
+	if a := c.st.Applications[name]; a != nil {
+		return a, nil
+	}
+	return nil, refused("ApplicationDoesNotExist", "No application found for name: %s", name)
+}
+
+func createApplication(c *call, in *applicationInput) (any, error) {
+	id, err := c.addApplication(in.ApplicationName, in.ComputePlatform)
+	if err != nil {
+		return nil, err
+	}
+	return answer{"applicationId": id}, nil
+}
+
+func (s *Sim) addApplication(name, platform string) (string, error) {
+	switch {
+	case name == "":
+		return "", refused("ApplicationNameRequired", "Application name must be provided")
+	case len(name) > 100:
+		return "", refused("InvalidApplicationName", "Invalid application name: %s", name)
+	case s.state.Applications[name] != nil:
+		return "", refused("ApplicationAlreadyExists", "An application already exists with name: %s", name)
+	}
+	if platform == "" {
+		platform = "Server"
+	}
+	a := &application{ID: s.uuid("application"), Name: name, Created: stamp{s.now()}, Platform: platform, Groups: map[string]*deploymentGroup{}}
+	s.state.Applications[name] = a
+	return a.ID, nil
+}
+
+func getApplication(c *call, in *applicationInput) (any, error) {
+	a, err := c.application(in.ApplicationName)
+	if err != nil {
+		return nil, err
+	}
+	return answer{"application": a}, nil
+}
+
+func batchGetApplications(c *call, in *applicationInput) (any, error) {
+	infos := []*application{}
+	for _, name := range in.ApplicationNames {
+		a, err := c.application(name)
+		if err != nil {
+			return nil, err
+		}
+		infos = append(infos, a)
+	}
+	return answer{"applicationsInfo": infos}, nil
+}
+
+func listApplications(c *call, in *applicationInput) (any, error) {
+	return paged("applications", slices.Sorted(maps.Keys(c.st.Applications)), in.NextToken)
+}
+
+// revisionInput is a revision as a caller gives it.
+type revisionInput struct {
+	RevisionType   string
+	S3Location     *struct{ Bucket, Key, BundleType, Version, ETag string }
+	GitHubLocation *struct{ Repository, CommitID string }
+}
+
+func (r *revisionInput) revision() (*revision, error) {
+	switch {
+	case r == nil:
+		return nil, refused("RevisionRequired", "Revision must be provided")
+	case r.RevisionType == "S3" && r.S3Location != nil:
+		l := r.S3Location
+		return &revision{Type: "S3", S3: &s3Place{l.Bucket, l.Key, l.BundleType, l.Version, l.ETag}}, nil
+	case r.RevisionType == "GitHub" && r.GitHubLocation != nil:
+		return &revision{Type: "GitHub", GitHub: &gitCommit{r.GitHubLocation.Repository, r.GitHubLocation.CommitID}}, nil
+	}
+	return nil, refused("InvalidRevision", "The revision's type and location do not go together: %s", r.RevisionType)
+}
+
+// register adds a revision to what an application knows, or says that it was used again.
+func (a *application) register(r revision, description string, at stamp) {
+	for i := range a.Revisions {
+		if a.Revisions[i].Revision.name() == r.name() && a.Revisions[i].Revision.Type == r.Type {
+			a.Revisions[i].Last = at
+			return
+		}
+	}
+	a.Revisions = append(a.Revisions, registered{r, description, at, at})
+}
+
+func registerRevision(c *call, in *applicationInput) (any, error) {
+	a, err := c.application(in.ApplicationName)
+	if err != nil {
+		return nil, err
+	}
+	r, err := in.Revision.revision()
+	if err != nil {
+		return nil, err
+	}
+	a.register(*r, in.Description, stamp{c.now()})
+	return nil, nil
+}
+
+func getRevision(c *call, in *applicationInput) (any, error) {
+	a, err := c.application(in.ApplicationName)
+	if err != nil {
+		return nil, err
+	}
+	r, err := in.Revision.revision()
+	if err != nil {
+		return nil, err
+	}
+	for _, known := range a.Revisions {
+		if known.Revision.name() == r.name() && known.Revision.Type == r.Type {
+			info := answer{"description": known.Description, "registerTime": known.First, "firstUsedTime": known.First, "lastUsedTime": known.Last}
+			return answer{"applicationName": a.Name, "revision": known.Revision, "revisionInfo": info}, nil
+		}
+	}
+	return nil, refused("RevisionDoesNotExist", "No revision found for application %s: %s", a.Name, r.name())
+}

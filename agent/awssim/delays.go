@@ -10,6 +10,9 @@ type Delays struct {
 	Register   time.Duration // initial to healthy behind a load balancer; default 300 ms
 	Deregister time.Duration // draining to unused; default 300 ms
 	Event      time.Duration // one lifecycle event where no Agent runs it; default 50 ms
+	Lost       time.Duration // until an instance that is gone in the middle of an event fails it (AWS: 1 h); a twelfth of it between events; default 600 ms
+	Timeout    time.Duration // the longest a lifecycle event may take; default 1 h, as AWS's
+	Minute     time.Duration // one minute of a deployment's waits, for its rerouting and before blue's end; default 100 ms
 }
 
 func (d Delays) withDefaults() Delays {
@@ -24,6 +27,9 @@ func (d Delays) withDefaults() Delays {
 	or(&d.Register, 300*time.Millisecond)
 	or(&d.Deregister, 300*time.Millisecond)
 	or(&d.Event, 50*time.Millisecond)
+	or(&d.Lost, 600*time.Millisecond)
+	or(&d.Timeout, time.Hour)
+	or(&d.Minute, 100*time.Millisecond)
 	return d
 }
 
@@ -37,4 +43,6 @@ type Switches struct {
 	KeepGreenSuspended     bool // CodeDeploy leaves its own suspensions on green when the deployment fails
 	SuspendOnExisting      bool // CodeDeploy suspends on green also with DISCOVER_EXISTING
 	DropProvisioningTag    bool // a copied group does not carry CodeDeployProvisioningDeploymentId
+	BlueFromStart          bool // blue's instances are the deployment's from its start, not from where rerouting begins
+	SucceedBeforeEnd       bool // a deployment is Succeeded before blue's termination wait, not after it
 }

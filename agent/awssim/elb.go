@@ -1,6 +1,246 @@
 package awssim
 
-// targetGroup is a target group of Elastic Load Balancing v2.
-type targetGroup struct{ ARN string }
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+)
 
-func elbOperations() map[string]operation { return map[string]operation{} }
+// targetGroup is a target group of Elastic Load Balancing v2.
+type targetGroup struct {
+	ARN, Name, Protocol, VPC, Type string
+	Port                           int
+	Check                          healthCheck
+	Attributes                     map[string]string
+	Targets                        map[string]*registration // by Target.key
+}
+
+type healthCheck struct {
+	Protocol, Port, Path, Codes string
+	Interval, Timeout           int // seconds
+	Healthy, Unhealthy          int // thresholds
+}
+
+// Target is one target of a target group.
+type Target struct {
+	ID      string // the instance
+	Address string // its private address
+	Port    int
+}
+
+// registration is a target with its state.
+type registration struct {
+	Target
+	State       string // initial, healthy, unhealthy, draining, unused
+	Reason      string
+	Description string
+	Good, Bad   int // checks in a row
+}
+
+// balancer is a load balancer with its listeners.
+type balancer struct {
+	ARN, Name, Scheme, Type, VPC string
+	Created                      time.Time
+	Listeners                    []listener
+}
+
+type listener struct {
+	ARN, Protocol, TargetGroup string
+	Port                       int
+}
+
+func (t Target) key() string { return t.ID + ":" + strconv.Itoa(t.Port) }
+
+func (st *state) targetGroupNamed(name string) *targetGroup {
+	for _, tg := range st.TargetGroups {
+		if tg.Name == name {
+			return tg
+		}
+	}
+	return nil
+}
+
+// balancersOf gives the load balancers that forward to a target group: without one it is not in use.
+func (st *state) balancersOf(arn string) (arns []string) {
+	for _, b := range st.Balancers {
+		if slices.ContainsFunc(b.Listeners, func(l listener) bool { return l.TargetGroup == arn }) {
+			arns = append(arns, b.ARN)
+		}
+	}
+	slices.Sort(arns)
+	return arns
+}
+
+// register registers an instance with a target group, at the group's port. The caller holds mu.
+func (s *Sim) register(arn string, in *instance) {
+	if tg := s.state.TargetGroups[arn]; tg != nil && in != nil {
+		s.registerTarget(tg, Target{in.ID, in.Address, tg.Port})
+	}
+}
+
+// registerTarget is idempotent; a target that drains starts anew.
+func (s *Sim) registerTarget(tg *targetGroup, t Target) {
+	if have := tg.Targets[t.key()]; have != nil && have.State != "draining" {
+		return
+	}
+	r := &registration{Target: t, State: "initial", Reason: "Elb.RegistrationInProgress", Description: "Target registration is in progress"}
+	if len(s.state.balancersOf(tg.ARN)) == 0 {
+		r.unused("Target.NotInUse")
+	}
+	tg.Targets[t.key()] = r
+	s.probeLater(tg, r)
+}
+
+// deregister takes an instance, at whatever ports, out of a target group. What is not registered is no error.
+func (s *Sim) deregister(arn string, id string) {
+	tg := s.state.TargetGroups[arn]
+	if tg == nil {
+		return
+	}
+	for _, r := range tg.registered(id) {
+		s.deregisterTarget(tg, r)
+	}
+}
+
+// deregisterTarget lets a target finish what it has for the deregistration delay, of which 300 s, AWS's default, take
+// Delays.Deregister.
+func (s *Sim) deregisterTarget(tg *targetGroup, r *registration) {
+	if r.State == "draining" {
+		return
+	}
+	seconds, err := strconv.Atoi(tg.Attributes["deregistration_delay.timeout_seconds"])
+	if r.State == "unused" || err == nil && seconds == 0 {
+		delete(tg.Targets, r.key())
+		return
+	}
+	r.State, r.Reason, r.Description = "draining", "Target.DeregistrationInProgress", "Target deregistration is in progress"
+	s.after(s.Delays.Deregister*time.Duration(seconds)/300, func() {
+		if tg.Targets[r.key()] == r && r.State == "draining" {
+			delete(tg.Targets, r.key())
+		}
+	})
+}
+
+// registered gives an instance's registrations.
+func (tg *targetGroup) registered(id string) (all []*registration) {
+	for _, r := range tg.Targets {
+		if r.ID == id {
+			all = append(all, r)
+		}
+	}
+	slices.SortFunc(all, func(a, b *registration) int { return cmp.Compare(a.Port, b.Port) })
+	return all
+}
+
+func (r *registration) unused(reason string) {
+	r.State, r.Reason, r.Good, r.Bad = "unused", reason, 0, 0
+	switch reason {
+	case "Target.NotInUse":
+		r.Description = "Target group is not configured to receive traffic from the load balancer"
+	case "Target.InvalidState":
+		r.Description = "Target is in the stopped state"
+	default:
+		r.Description = "Target is not registered to the target group"
+	}
+}
+
+// targetState is an instance's state in a target group: unused where it is not registered.
+func (s *Sim) targetState(arn, id string) string {
+	if tg := s.state.TargetGroups[arn]; tg != nil {
+		for _, r := range tg.registered(id) {
+			return r.State
+		}
+	}
+	return "unused"
+}
+
+// elbHealthy is false only for an instance that the target group knows to be unhealthy. The caller holds mu.
+func (s *Sim) elbHealthy(arn, id string) bool { return s.targetState(arn, id) != "unhealthy" }
+
+// InService gives the targets of a target group that take new requests at this moment: those that are healthy. A load
+// balancer whose targets are all unhealthy would ask them nevertheless; this one does not.
+func (s *Sim) InService(arn string) []Target {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.settle(s.now())
+	all := []Target{}
+	if tg := s.state.TargetGroups[arn]; tg != nil {
+		for _, r := range tg.Targets {
+			if r.State == "healthy" {
+				all = append(all, r.Target)
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b Target) int { return cmp.Compare(a.key(), b.key()) })
+	return all
+}
+
+// probeLater has a target checked one interval later. AWS's default of 5 checks at 30 s takes Delays.Register.
+func (s *Sim) probeLater(tg *targetGroup, r *registration) {
+	interval := s.Delays.Register * time.Duration(tg.Check.Interval) / 150
+	s.after(max(interval, time.Millisecond), func() { s.probe(tg, r) })
+}
+
+// probe is one health check.
+func (s *Sim) probe(tg *targetGroup, r *registration) {
+	if tg.Targets[r.key()] != r || s.state.TargetGroups[tg.ARN] != tg || r.State == "draining" {
+		return
+	}
+	in := s.state.Instances[r.ID]
+	if in != nil && in.State == "Terminated" {
+		s.deregisterTarget(tg, r) // as EC2's end of an instance does
+		return
+	}
+	if in != nil && in.State == "Stopped" {
+		r.unused("Target.InvalidState")
+		s.probeLater(tg, r)
+		return
+	}
+	if s.Health == nil || s.virtual() {
+		s.verdict(tg, r, in == nil || !in.Broken, "")
+		return
+	}
+	if s.ctx.Err() != nil {
+		return
+	}
+	s.done.Go(func() {
+		healthy, reason := s.Health(r.Target)
+		s.do(func() { s.verdict(tg, r, healthy, reason) })
+	})
+}
+
+// verdict counts a health check's result.
+func (s *Sim) verdict(tg *targetGroup, r *registration, healthy bool, reason string) {
+	if tg.Targets[r.key()] != r || r.State == "draining" {
+		return
+	}
+	defer s.probeLater(tg, r)
+	if len(s.state.balancersOf(tg.ARN)) == 0 {
+		r.unused("Target.NotInUse")
+		return
+	}
+	if r.State == "unused" {
+		r.State, r.Reason, r.Description = "initial", "Elb.InitialHealthChecking", "Initial health checks in progress"
+	}
+	if healthy {
+		r.Good, r.Bad = r.Good+1, 0
+	} else {
+		r.Good, r.Bad = 0, r.Bad+1
+	}
+	switch {
+	case r.Good >= tg.Check.Healthy:
+		r.State, r.Reason, r.Description = "healthy", "", ""
+	case r.Bad >= tg.Check.Unhealthy:
+		r.State, r.Reason = "unhealthy", cmp.Or(reason, "Target.FailedHealthChecks")
+		switch r.Reason {
+		case "Target.ResponseCodeMismatch":
+			r.Description = fmt.Sprintf("Health checks failed with codes other than [%s]", tg.Check.Codes)
+		case "Target.Timeout":
+			r.Description = "Request timed out"
+		default:
+			r.Description = "Health checks failed"
+		}
+	}
+}

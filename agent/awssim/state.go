@@ -10,13 +10,14 @@ type state struct {
 	Alarms       map[string]*alarm       // CloudWatch's, by name
 	Schedules    map[string]*schedule    // EventBridge Scheduler's, by group/name
 	TargetGroups map[string]*targetGroup // by ARN
+	Balancers    map[string]*balancer    // load balancers by ARN; listeners are in them
 	Applications map[string]*application // CodeDeploy's, by name; deployment groups are in them
 	Deployments  map[string]*deployment  // by id
 }
 
 func newState() *state {
 	return &state{Groups: map[string]*group{}, Instances: map[string]*instance{}, Alarms: map[string]*alarm{}, Schedules: map[string]*schedule{},
-		TargetGroups: map[string]*targetGroup{}, Applications: map[string]*application{}, Deployments: map[string]*deployment{}}
+		TargetGroups: map[string]*targetGroup{}, Balancers: map[string]*balancer{}, Applications: map[string]*application{}, Deployments: map[string]*deployment{}}
 }
 
 // group is an Auto Scaling group.

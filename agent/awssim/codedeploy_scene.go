@@ -1,0 +1,214 @@
+package awssim
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// What a scene is made of, without a client: an application with its deployment group behind a load balancer, and
+// deployments that are started, watched, stopped and continued.
+
+// GroupSpec describes a deployment group.
+type GroupSpec struct {
+	Application, Name string
+	ScalingGroups     []string
+	BlueGreen         bool
+	TargetGroups      []string      // names; with any, a deployment controls traffic
+	Config            string        // default CodeDeployDefault.OneAtATime
+	Discover          bool          // the replacement is there already: DISCOVER_EXISTING, not COPY_AUTO_SCALING_GROUP
+	KeepBlue          bool          // KEEP_ALIVE, not TERMINATE
+	TerminationWait   time.Duration // in whole minutes, each of which takes Delays.Minute
+	ReadyWait         time.Duration // so too: with any, a deployment waits for ContinueDeployment
+	RollBack          bool          // when a deployment fails or is stopped
+}
+
+// DeploymentSpec describes a deployment.
+type DeploymentSpec struct {
+	Application, Group string
+	Revision           string   // the bundle's name, which is an S3 key
+	Config             string   // default the group's
+	Creator            string   // default user; autoscaling and autoscalingTermination deploy to Instances only
+	Instances          []string // default all of the group
+	Replacement        []string // with Discover: green's Auto Scaling groups
+	IgnoreStopFailures bool
+}
+
+// DeploymentView is a deployment as it stands.
+type DeploymentView struct {
+	ID, Application, Group, Creator, Status string
+	ErrorCode, ErrorMessage                 string
+	RolledBackBy, RollsBack                 string   // deployments
+	Original, Replacement                   []string // Auto Scaling groups
+	Created, Started, Completed             time.Time
+	Targets                                 []TargetView
+}
+
+// TargetView is one instance in a deployment.
+type TargetView struct {
+	Instance, Label, Status string // the label is Blue, Green or, in place, nothing
+	Events                  []EventView
+}
+
+// EventView is one lifecycle event on an instance.
+type EventView struct {
+	Name, Status                    string
+	Start, End                      time.Time
+	ErrorCode, Script, Message, Log string
+}
+
+// Over says whether the deployment has come to its end.
+func (v DeploymentView) Over() bool { return over(v.Status) }
+
+// AddTargetGroup makes a target group that a load balancer forwards to, and gives its ARN.
+func (s *Sim) AddTargetGroup(name string, port int) (arn string, err error) {
+	s.do(func() {
+		if s.state.targetGroupNamed(name) != nil {
+			err = fmt.Errorf("cannot add target group %s: it is there", name)
+			return
+		}
+		tg := s.newTargetGroup(name, "HTTP", port)
+		s.state.TargetGroups[tg.ARN] = tg
+		s.listen(s.newBalancer(name), tg.ARN, 80)
+		arn = tg.ARN
+	})
+	return arn, err
+}
+
+// AddApplication makes a CodeDeploy application.
+func (s *Sim) AddApplication(name string) (err error) {
+	s.do(func() { _, err = s.addApplication(name, "Server") })
+	return err
+}
+
+// AddDeploymentGroup makes a deployment group.
+func (s *Sim) AddDeploymentGroup(spec GroupSpec) (err error) {
+	role := "arn:aws:iam::" + s.Account + ":role/CodeDeployServiceRole"
+	in := &groupInput{ApplicationName: spec.Application, DeploymentGroupName: spec.Name, ServiceRoleARN: &role, AutoScalingGroups: &spec.ScalingGroups}
+	if spec.Config != "" {
+		in.DeploymentConfigName = &spec.Config
+	}
+	in.DeploymentStyle = &struct{ DeploymentType, DeploymentOption string }{}
+	if len(spec.TargetGroups) > 0 {
+		in.DeploymentStyle.DeploymentOption = "WITH_TRAFFIC_CONTROL"
+		in.LoadBalancerInfo = &balancerInfo{}
+		for _, name := range spec.TargetGroups {
+			in.LoadBalancerInfo.TargetGroups = append(in.LoadBalancerInfo.TargetGroups, named{name})
+		}
+	}
+	if spec.BlueGreen {
+		in.DeploymentStyle.DeploymentType = "BLUE_GREEN"
+		in.BlueGreenDeploymentConfiguration = spec.blueGreen()
+	}
+	if spec.RollBack {
+		in.AutoRollbackConfiguration = &autoRollback{true, []string{"DEPLOYMENT_FAILURE", "DEPLOYMENT_STOP_ON_REQUEST"}}
+	}
+	s.do(func() { _, err = createDeploymentGroup(&call{Sim: s, st: s.state}, in) })
+	return err
+}
+
+func (spec GroupSpec) blueGreen() *blueGreen {
+	b := &blueGreen{&terminateOption{"TERMINATE", int(spec.TerminationWait.Minutes())}, &readyOption{Action: "CONTINUE_DEPLOYMENT"}, &provisionOption{"COPY_AUTO_SCALING_GROUP"}}
+	if spec.KeepBlue {
+		b.Terminate = &terminateOption{Action: "KEEP_ALIVE"}
+	}
+	if spec.ReadyWait > 0 {
+		b.Ready = &readyOption{"STOP_DEPLOYMENT", int(spec.ReadyWait.Minutes())}
+	}
+	if spec.Discover {
+		b.Provision = &provisionOption{"DISCOVER_EXISTING"}
+	}
+	return b
+}
+
+// Deploy starts a deployment.
+func (s *Sim) Deploy(spec DeploymentSpec) (id string, err error) {
+	d := &deployment{Creator: cmp.Or(spec.Creator, "user"), Only: spec.Instances, IgnoreStopFailures: spec.IgnoreStopFailures,
+		Revision: &revision{Type: "S3", S3: &s3Place{Bucket: "revisions", Key: spec.Revision, Type: "tgz"}}}
+	if len(spec.Replacement) > 0 {
+		d.TargetInstances = &targetInstances{ScalingGroups: spec.Replacement}
+	}
+	s.do(func() {
+		g := s.state.deploymentGroup(spec.Application, spec.Group)
+		if g == nil {
+			err = fmt.Errorf("cannot deploy: there is no deployment group %s/%s", spec.Application, spec.Group)
+			return
+		}
+		err = s.create(g, d, spec.Config, nil)
+	})
+	return d.ID, err
+}
+
+// Deployment gives a deployment as it stands.
+func (s *Sim) Deployment(id string) (v DeploymentView, known bool) {
+	s.do(func() {
+		if d := s.state.Deployments[id]; d != nil {
+			v, known = d.view(), true
+		}
+	})
+	return v, known
+}
+
+// DeploymentIDs gives all deployments, oldest first.
+func (s *Sim) DeploymentIDs() (ids []string) {
+	s.do(func() {
+		for id := range s.state.Deployments {
+			ids = append(ids, id)
+		}
+		slices.SortFunc(ids, func(a, b string) int {
+			return s.state.Deployments[a].Created.Compare(s.state.Deployments[b].Created.Time)
+		})
+	})
+	return ids
+}
+
+func (d *deployment) view() DeploymentView {
+	v := DeploymentView{ID: d.ID, Application: d.Application, Group: d.Group, Creator: d.Creator, Status: d.Status, Created: d.Created.Time, Started: d.Started.Time,
+		Completed: d.Completed.Time, Original: slices.Clone(d.Originals), Replacement: slices.Clone(d.Green)}
+	if d.Failure != nil {
+		v.ErrorCode, v.ErrorMessage = d.Failure.Code, d.Failure.Message
+	}
+	if d.Rollback != nil {
+		v.RolledBackBy, v.RollsBack = d.Rollback.By, d.Rollback.Of
+	}
+	for _, t := range d.Targets {
+		tv := TargetView{Instance: t.ID, Label: t.Label, Status: t.Status}
+		for _, e := range t.Events {
+			ev := EventView{Name: e.Name, Status: e.Status, Start: e.Start.Time, End: e.End.Time}
+			if x := e.Diagnostics; x != nil {
+				ev.ErrorCode, ev.Script, ev.Message, ev.Log = x.Code, x.Script, x.Message, x.Log
+			}
+			tv.Events = append(tv.Events, ev)
+		}
+		v.Targets = append(v.Targets, tv)
+	}
+	return v
+}
+
+// Stop stops a deployment, as StopDeployment does.
+func (s *Sim) Stop(id string, rollBack bool) error {
+	return s.on(id, func(d *deployment) error {
+		if over(d.Status) {
+			return fmt.Errorf("cannot stop deployment %s: it is %s", id, d.Status)
+		}
+		s.stop(d, rollBack)
+		return nil
+	})
+}
+
+// Continue ends a deployment's wait for rerouting (READY_WAIT) or before blue's end (TERMINATION_WAIT).
+func (s *Sim) Continue(id, wait string) error {
+	return s.on(id, func(d *deployment) error { return s.proceed(d, wait) })
+}
+
+func (s *Sim) on(id string, f func(*deployment) error) (err error) {
+	s.do(func() {
+		if d := s.state.Deployments[id]; d != nil {
+			err = f(d)
+			return
+		}
+		err = fmt.Errorf("there is no deployment %s", id)
+	})
+	return err
+}
