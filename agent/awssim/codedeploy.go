@@ -99,11 +99,8 @@ type applicationInput struct {
 	Revision                                                 *revisionInput
 }
 
-// application finds an application or says that it is not there.
+// application finds an application or says that it is not there. That a name is there at all AWS's clients see to.
 func (c *call) application(name string) (*application, error) {
-	if name == "" {
-		return nil, refused("ApplicationNameRequired", "Application name must be provided")
-	}
 	if a := c.st.Applications[name]; a != nil {
 		return a, nil
 	}
@@ -119,12 +116,7 @@ func createApplication(c *call, in *applicationInput) (any, error) {
 }
 
 func (s *Sim) addApplication(name, platform string) (string, error) {
-	switch {
-	case name == "":
-		return "", refused("ApplicationNameRequired", "Application name must be provided")
-	case len(name) > 100:
-		return "", refused("InvalidApplicationName", "Invalid application name: %s", name)
-	case s.state.Applications[name] != nil:
+	if s.state.Applications[name] != nil {
 		return "", refused("ApplicationAlreadyExists", "An application already exists with name: %s", name)
 	}
 	if platform == "" {

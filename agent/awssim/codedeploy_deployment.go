@@ -21,9 +21,6 @@ type deploymentInput struct {
 
 // deployment finds a deployment or says that it is not there.
 func (c *call) deployment(id string) (*deployment, error) {
-	if id == "" {
-		return nil, refused("DeploymentIdRequired", "Deployment ID must be provided")
-	}
 	if d := c.st.Deployments[id]; d != nil {
 		return d, nil
 	}
@@ -240,9 +237,6 @@ func described(d *deployment, id string) (any, error) {
 }
 
 func getDeploymentTarget(c *call, in *targetInput) (any, error) {
-	if in.TargetID == "" {
-		return nil, refused("DeploymentTargetIdRequired", "A deployment target ID was not provided")
-	}
 	d, err := c.startedDeployment(in.DeploymentID)
 	if err != nil {
 		return nil, err
@@ -255,10 +249,7 @@ func getDeploymentTarget(c *call, in *targetInput) (any, error) {
 }
 
 func batchGetDeploymentTargets(c *call, in *targetInput) (any, error) {
-	switch {
-	case len(in.TargetIDs) == 0:
-		return nil, refused("DeploymentTargetIdRequired", "A deployment target ID was not provided")
-	case len(in.TargetIDs) > 25:
+	if len(in.TargetIDs) > 25 {
 		return nil, refused("DeploymentTargetListSizeExceeded", "The target list is too long: the maximum is 25")
 	}
 	d, err := c.startedDeployment(in.DeploymentID)

@@ -35,9 +35,6 @@ func (c *call) deploymentGroup(app, name string) (*deploymentGroup, error) {
 	if err != nil {
 		return nil, err
 	}
-	if name == "" {
-		return nil, refused("DeploymentGroupNameRequired", "Deployment Group name must be provided")
-	}
 	if g := a.Groups[name]; g != nil {
 		return g, nil
 	}
@@ -49,12 +46,7 @@ func createDeploymentGroup(c *call, in *groupInput) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch {
-	case in.DeploymentGroupName == "":
-		return nil, refused("DeploymentGroupNameRequired", "Deployment Group name must be provided")
-	case in.ServiceRoleARN == nil:
-		return nil, refused("RoleRequired", "Service Role ARN must be provided")
-	case a.Groups[in.DeploymentGroupName] != nil:
+	if a.Groups[in.DeploymentGroupName] != nil {
 		return nil, refused("DeploymentGroupAlreadyExists", "Deployment group already exists with name: %s", in.DeploymentGroupName)
 	}
 	g := &deploymentGroup{Application: a.Name, Name: in.DeploymentGroupName, EC2Tags: []tagFilter{}, OnPremises: []tagFilter{}, ScalingGroups: []hooked{},

@@ -295,7 +295,7 @@ func TestOutcomes(t *testing.T) {
 			s.terminateOne("blue")
 		}, "Failed HEALTH_CONSTRAINTS\n" + strings.Repeat("Green Succeeded: "+greenDone, 2) + "Blue Failed: BeforeBlockTraffic! BlockTraffic- AfterBlockTraffic-\nBlue Succeeded: " + blueDone},
 		{"in place", GroupSpec{}, nil, nil, "Succeeded \n" + strings.Repeat(" Succeeded: "+strings.TrimSpace(blueDone)+" "+greenDone, 2)},
-		{"blue never unhealthy: in place, last fails", GroupSpec{}, failingSecond("ApplicationStart"), nil,
+		{"in place, the last fails", GroupSpec{}, failingSecond("ApplicationStart"), nil,
 			"Succeeded \n Succeeded: " + strings.TrimSpace(blueDone) + " " + greenDone + " Failed: " + strings.TrimSpace(blueDone) +
 				" ApplicationStop+ DownloadBundle+ BeforeInstall+ Install+ AfterInstall+ ApplicationStart! ValidateService-" + noTraffic},
 	}
@@ -306,8 +306,11 @@ func TestOutcomes(t *testing.T) {
 			if c.do != nil {
 				c.do(s, id)
 			}
-			v := s.end(id)
-			if diff := cmp.Diff(c.want, story(v)); diff != "" {
+			// Of two at once either may come to the event first: the order of the lines says nothing.
+			want, got := strings.Split(c.want, "\n"), strings.Split(story(s.end(id)), "\n")
+			slices.Sort(want)
+			slices.Sort(got)
+			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)
 			}
 		})
