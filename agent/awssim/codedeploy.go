@@ -12,7 +12,6 @@ func codedeployOperations() map[string]operation {
 	return map[string]operation{
 		"CreateApplication":           deploys(true, createApplication),
 		"GetApplication":              deploys(false, getApplication),
-		"BatchGetApplications":        deploys(false, batchGetApplications),
 		"ListApplications":            deploys(false, listApplications),
 		"RegisterApplicationRevision": deploys(true, registerRevision),
 		"GetApplicationRevision":      deploys(false, getRevision),
@@ -64,38 +63,25 @@ func deploys[I any](write bool, f func(*call, *I) (any, error)) operation {
 // pageSize is how many things a list answers at once. AWS's own is 100 for deployments and targets.
 const pageSize = 100
 
-// page gives the part of a list that a token stands for, and the next part's token. A list that fits has none.
-func page(all []string, token string) (part []string, next any, err error) {
-	from := 0
+// paged is the answer of a list: the part that a token stands for, and the next part's token where there is more.
+func paged(key string, all []string, token string) (answer, error) {
+	from, err := 0, error(nil)
 	if token != "" {
-		n, err := strconv.Atoi(token)
-		if err != nil || n < 0 || n > len(all) {
-			return nil, nil, refused("InvalidNextToken", "The next token is invalid: %s", token)
-		}
-		from = n
+		from, err = strconv.Atoi(token)
 	}
-	if to := from + pageSize; to < len(all) {
-		return all[from:to], strconv.Itoa(to), nil
+	if err != nil || from < 0 || from > len(all) {
+		return nil, refused("InvalidNextToken", "The next token is invalid: %s", token)
 	}
-	return append([]string{}, all[from:]...), nil, nil
-}
-
-// paged is the answer of a list.
-func paged(key string, all []string, token string) (any, error) {
-	part, next, err := page(all, token)
-	if err != nil {
-		return nil, err
-	}
-	out := answer{key: part}
-	if next != nil {
-		out["nextToken"] = next
+	to := min(from+pageSize, len(all))
+	out := answer{key: append([]string{}, all[from:to]...)}
+	if to < len(all) {
+		out["nextToken"] = strconv.Itoa(to)
 	}
 	return out, nil
 }
 
 type applicationInput struct {
 	ApplicationName, ComputePlatform, Description, NextToken string
-	ApplicationNames                                         []string
 	Revision                                                 *revisionInput
 }
 
@@ -122,7 +108,7 @@ func (s *Sim) addApplication(name, platform string) (string, error) {
 	if platform == "" {
 		platform = "Server"
 	}
-	a := &application{ID: s.uuid("application"), Name: name, Created: stamp{s.now()}, Platform: platform, Groups: map[string]*deploymentGroup{}}
+	a := &application{ID: s.uid("application"), Name: name, Created: seconds{s.now()}, Platform: platform, Groups: map[string]*deploymentGroup{}, Revisions: map[string]registered{}}
 	s.state.Applications[name] = a
 	return a.ID, nil
 }
@@ -133,18 +119,6 @@ func getApplication(c *call, in *applicationInput) (any, error) {
 		return nil, err
 	}
 	return answer{"application": a}, nil
-}
-
-func batchGetApplications(c *call, in *applicationInput) (any, error) {
-	infos := []*application{}
-	for _, name := range in.ApplicationNames {
-		a, err := c.application(name)
-		if err != nil {
-			return nil, err
-		}
-		infos = append(infos, a)
-	}
-	return answer{"applicationsInfo": infos}, nil
 }
 
 func listApplications(c *call, in *applicationInput) (any, error) {
@@ -172,14 +146,13 @@ func (r *revisionInput) revision() (*revision, error) {
 }
 
 // register adds a revision to what an application knows, or says that it was used again.
-func (a *application) register(r revision, description string, at stamp) {
-	for i := range a.Revisions {
-		if a.Revisions[i].Revision.name() == r.name() && a.Revisions[i].Revision.Type == r.Type {
-			a.Revisions[i].Last = at
-			return
-		}
+func (a *application) register(r revision, description string, at seconds) {
+	known, has := a.Revisions[r.name()]
+	if !has {
+		known = registered{r, description, at, at}
 	}
-	a.Revisions = append(a.Revisions, registered{r, description, at, at})
+	known.Last = at
+	a.Revisions[r.name()] = known
 }
 
 func registerRevision(c *call, in *applicationInput) (any, error) {
@@ -191,7 +164,7 @@ func registerRevision(c *call, in *applicationInput) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.register(*r, in.Description, stamp{c.now()})
+	a.register(*r, in.Description, seconds{c.now()})
 	return nil, nil
 }
 
@@ -204,11 +177,9 @@ func getRevision(c *call, in *applicationInput) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, known := range a.Revisions {
-		if known.Revision.name() == r.name() && known.Revision.Type == r.Type {
-			info := answer{"description": known.Description, "registerTime": known.First, "firstUsedTime": known.First, "lastUsedTime": known.Last}
-			return answer{"applicationName": a.Name, "revision": known.Revision, "revisionInfo": info}, nil
-		}
+	if known, has := a.Revisions[r.name()]; has {
+		info := answer{"description": known.Description, "registerTime": known.First, "firstUsedTime": known.First, "lastUsedTime": known.Last}
+		return answer{"applicationName": a.Name, "revision": known.Revision, "revisionInfo": info}, nil
 	}
 	return nil, refused("RevisionDoesNotExist", "No revision found for application %s: %s", a.Name, r.name())
 }

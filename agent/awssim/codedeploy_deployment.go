@@ -3,7 +3,6 @@ package awssim
 import (
 	"cmp"
 	"slices"
-	"time"
 )
 
 type deploymentInput struct {
@@ -68,7 +67,7 @@ func (s *Sim) create(g *deploymentGroup, d *deployment, config string, rollback 
 		d.PreviousRevision = g.Revision
 	}
 	d.ID, d.Application, d.Group, d.GroupID = s.deploymentID(), g.Application, g.Name, g.ID
-	d.Created, d.Messages, d.FileExists = stamp{s.now()}, []string{}, cmp.Or(d.FileExists, "DISALLOW")
+	d.Created, d.Messages, d.FileExists = seconds{s.now()}, []string{}, cmp.Or(d.FileExists, "DISALLOW")
 	for _, h := range g.ScalingGroups {
 		d.Originals = append(d.Originals, h.Name)
 	}
@@ -186,7 +185,7 @@ func (s *Sim) proceed(d *deployment, wait string) error {
 		s.reroute(d)
 		return nil
 	case wait == "TERMINATION_WAIT" && d.Phase == "terminate":
-		s.terminate(d)
+		s.endBlue(d)
 		return nil
 	}
 	return refused("DeploymentIsNotInReadyState", "The deployment %s is not in a ready state", d.ID)
@@ -275,7 +274,7 @@ func (d *deployment) rollsBackOn(what string) bool {
 
 // become gives a deployment its next status, and its group's memory of it too.
 func (s *Sim) become(d *deployment, status string) {
-	now := stamp{s.now()}
+	now := seconds{s.now()}
 	d.Status = status
 	if status == "InProgress" && d.Started.IsZero() {
 		d.Started = now
@@ -283,7 +282,11 @@ func (s *Sim) become(d *deployment, status string) {
 	if over(status) && d.Completed.IsZero() {
 		d.Completed = now
 	}
-	s.changed(Change{Kind: "deployment", Deployment: d.ID, Status: status, Text: d.failureText()})
+	p := Progress{Deployment: d.ID, Status: status}
+	if d.Failure != nil {
+		p.Text = d.Failure.Code + ": " + d.Failure.Message
+	}
+	s.tell(p)
 	g := s.state.deploymentGroup(d.Application, d.Group)
 	if g == nil || g.ID != d.GroupID || byScaling(d.Creator) {
 		return
@@ -300,19 +303,4 @@ func (d *deployment) failureText() string {
 		return ""
 	}
 	return d.Failure.Code + ": " + d.Failure.Message
-}
-
-func (s *Sim) changed(c Change) {
-	if c.At = s.now(); s.Deployed != nil {
-		s.Deployed(c)
-	}
-}
-
-// Change is something that happened in a deployment.
-type Change struct {
-	At                          time.Time
-	Kind                        string // deployment, target, event, or group: an Auto Scaling group made, suspended, resumed or deleted
-	Deployment, Instance, Event string
-	Status                      string
-	Text                        string
 }

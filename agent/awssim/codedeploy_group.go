@@ -56,7 +56,7 @@ func createDeploymentGroup(c *call, in *groupInput) (any, error) {
 	if err := c.apply(g, in); err != nil {
 		return nil, err
 	}
-	g.ID = c.uuid("deploymentgroup")
+	g.ID = c.uid("deploymentgroup")
 	a.Groups[g.Name] = g
 	return answer{"deploymentGroupId": g.ID}, nil
 }
@@ -138,7 +138,7 @@ func (s *Sim) attach(g *deploymentGroup, names []string) error {
 			next = append(next, g.ScalingGroups[i])
 			continue
 		}
-		next = append(next, hooked{name, "CodeDeploy-managed-automatic-launch-deployment-hook-" + g.Name + "-" + s.uuid("hook")})
+		next = append(next, hooked{name, "CodeDeploy-managed-automatic-launch-deployment-hook-" + g.Name + "-" + s.uid("hook")})
 	}
 	g.ScalingGroups = next
 	return nil
@@ -209,7 +209,7 @@ func listDeploymentGroups(c *call, in *groupInput) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	out.(answer)["applicationName"] = a.Name
+	out["applicationName"] = a.Name
 	return out, nil
 }
 

@@ -10,8 +10,8 @@ import (
 // What a scene is made of, without a client: an application with its deployment group behind a load balancer, and
 // deployments that are started, watched, stopped and continued.
 
-// GroupSpec describes a deployment group.
-type GroupSpec struct {
+// DeploymentGroupSpec describes a deployment group.
+type DeploymentGroupSpec struct {
 	Application, Name string
 	ScalingGroups     []string
 	BlueGreen         bool
@@ -58,6 +58,20 @@ type EventView struct {
 	ErrorCode, Script, Message, Log string
 }
 
+// Progress is something that happened in a deployment: to all of it, to an instance, or to an instance's event.
+type Progress struct {
+	At                                 time.Time
+	Deployment, Instance, Label, Event string
+	Status                             string // the new one
+	Text                               string // why it failed
+}
+
+func (s *Sim) tell(p Progress) {
+	if p.At = s.now(); s.Deployed != nil {
+		s.Deployed(p)
+	}
+}
+
 // Over says whether the deployment has come to its end.
 func (v DeploymentView) Over() bool { return over(v.Status) }
 
@@ -69,9 +83,9 @@ func (s *Sim) AddTargetGroup(name string, port int) (arn string, err error) {
 			return
 		}
 		tg := s.newTargetGroup(name, "HTTP", port)
-		s.state.TargetGroups[tg.ARN] = tg
-		s.listen(s.newBalancer(name), tg.ARN, 80)
-		arn = tg.ARN
+		arn = tg.TargetGroupArn
+		s.state.TargetGroups[arn] = tg
+		s.listen(s.newBalancer(name), arn)
 	})
 	return arn, err
 }
@@ -83,7 +97,7 @@ func (s *Sim) AddApplication(name string) (err error) {
 }
 
 // AddDeploymentGroup makes a deployment group.
-func (s *Sim) AddDeploymentGroup(spec GroupSpec) (err error) {
+func (s *Sim) AddDeploymentGroup(spec DeploymentGroupSpec) (err error) {
 	role := "arn:aws:iam::" + s.Account + ":role/CodeDeployServiceRole"
 	in := &groupInput{ApplicationName: spec.Application, DeploymentGroupName: spec.Name, ServiceRoleARN: &role, AutoScalingGroups: &spec.ScalingGroups}
 	if spec.Config != "" {
@@ -108,7 +122,7 @@ func (s *Sim) AddDeploymentGroup(spec GroupSpec) (err error) {
 	return err
 }
 
-func (spec GroupSpec) blueGreen() *blueGreen {
+func (spec DeploymentGroupSpec) blueGreen() *blueGreen {
 	b := &blueGreen{&terminateOption{"TERMINATE", int(spec.TerminationWait.Minutes())}, &readyOption{Action: "CONTINUE_DEPLOYMENT"}, &provisionOption{"COPY_AUTO_SCALING_GROUP"}}
 	if spec.KeepBlue {
 		b.Terminate = &terminateOption{Action: "KEEP_ALIVE"}
@@ -150,19 +164,6 @@ func (s *Sim) Deployment(id string) (v DeploymentView, known bool) {
 	return v, known
 }
 
-// DeploymentIDs gives all deployments, oldest first.
-func (s *Sim) DeploymentIDs() (ids []string) {
-	s.do(func() {
-		for id := range s.state.Deployments {
-			ids = append(ids, id)
-		}
-		slices.SortFunc(ids, func(a, b string) int {
-			return s.state.Deployments[a].Created.Compare(s.state.Deployments[b].Created.Time)
-		})
-	})
-	return ids
-}
-
 func (d *deployment) view() DeploymentView {
 	v := DeploymentView{ID: d.ID, Application: d.Application, Group: d.Group, Creator: d.Creator, Status: d.Status, Created: d.Created.Time, Started: d.Started.Time,
 		Completed: d.Completed.Time, Original: slices.Clone(d.Originals), Replacement: slices.Clone(d.Green)}
@@ -188,7 +189,7 @@ func (d *deployment) view() DeploymentView {
 
 // Stop stops a deployment, as StopDeployment does.
 func (s *Sim) Stop(id string, rollBack bool) error {
-	return s.on(id, func(d *deployment) error {
+	return s.onDeployment(id, func(d *deployment) error {
 		if over(d.Status) {
 			return fmt.Errorf("cannot stop deployment %s: it is %s", id, d.Status)
 		}
@@ -199,10 +200,10 @@ func (s *Sim) Stop(id string, rollBack bool) error {
 
 // Continue ends a deployment's wait for rerouting (READY_WAIT) or before blue's end (TERMINATION_WAIT).
 func (s *Sim) Continue(id, wait string) error {
-	return s.on(id, func(d *deployment) error { return s.proceed(d, wait) })
+	return s.onDeployment(id, func(d *deployment) error { return s.proceed(d, wait) })
 }
 
-func (s *Sim) on(id string, f func(*deployment) error) (err error) {
+func (s *Sim) onDeployment(id string, f func(*deployment) error) (err error) {
 	s.do(func() {
 		if d := s.state.Deployments[id]; d != nil {
 			err = f(d)

@@ -13,31 +13,31 @@ import (
 // The types of what CodeDeploy keeps carry the names that its answers have: they are answered as they stand. Members
 // without a name on the wire are the engine's.
 
-// stamp is a time as JSON 1.1 has it: seconds since 1970, with milliseconds.
-type stamp struct{ time.Time }
+// seconds is a time as JSON 1.1 has it: seconds since 1970, with milliseconds.
+type seconds struct{ time.Time }
 
 // MarshalJSON writes 1627022463.069.
-func (t stamp) MarshalJSON() ([]byte, error) {
+func (t seconds) MarshalJSON() ([]byte, error) {
 	return []byte(strconv.FormatFloat(float64(t.UnixMilli())/1000, 'f', 3, 64)), nil
 }
 
 // application is one of CodeDeploy's.
 type application struct {
-	ID       string `json:"applicationId"`
-	Name     string `json:"applicationName"`
-	Created  stamp  `json:"createTime"`
-	GitHub   bool   `json:"linkedToGitHub"`
-	Platform string `json:"computePlatform"`
+	ID       string  `json:"applicationId"`
+	Name     string  `json:"applicationName"`
+	Created  seconds `json:"createTime"`
+	GitHub   bool    `json:"linkedToGitHub"`
+	Platform string  `json:"computePlatform"`
 
 	Groups    map[string]*deploymentGroup `json:"-"` // by name
-	Revisions []registered                `json:"-"`
+	Revisions map[string]registered       `json:"-"` // by revision.name
 }
 
 // registered is a revision that an application knows.
 type registered struct {
 	Revision    revision
 	Description string
-	First, Last stamp
+	First, Last seconds
 }
 
 // revision is where a bundle lies.
@@ -156,10 +156,10 @@ type hooked struct {
 }
 
 type lastDeployment struct {
-	ID      string `json:"deploymentId"`
-	Status  string `json:"status"`
-	Ended   stamp  `json:"endTime,omitzero"`
-	Created stamp  `json:"createTime"`
+	ID      string  `json:"deploymentId"`
+	Status  string  `json:"status"`
+	Ended   seconds `json:"endTime,omitzero"`
+	Created seconds `json:"createTime"`
 }
 
 // deployment is one deployment of an application to a deployment group.
@@ -172,9 +172,9 @@ type deployment struct {
 	Revision           *revision         `json:"revision,omitempty"`
 	Status             string            `json:"status"`
 	Failure            *errorInformation `json:"errorInformation,omitempty"`
-	Created            stamp             `json:"createTime"`
-	Started            stamp             `json:"startTime,omitzero"`
-	Completed          stamp             `json:"completeTime,omitzero"`
+	Created            seconds           `json:"createTime"`
+	Started            seconds           `json:"startTime,omitzero"`
+	Completed          seconds           `json:"completeTime,omitzero"`
 	Overview           *overview         `json:"deploymentOverview,omitempty"`
 	Description        string            `json:"description,omitempty"`
 	Creator            string            `json:"creator"`
@@ -225,7 +225,7 @@ type target struct {
 	ID         string   `json:"targetId"`
 	ARN        string   `json:"targetArn"`
 	Status     string   `json:"status"`
-	Updated    stamp    `json:"lastUpdatedAt"`
+	Updated    seconds  `json:"lastUpdatedAt"`
 	Events     []*event `json:"lifecycleEvents"`
 	Label      string   `json:"instanceLabel,omitempty"` // Blue or Green
 }
@@ -234,8 +234,8 @@ type target struct {
 type event struct {
 	Name        string       `json:"lifecycleEventName"`
 	Diagnostics *diagnostics `json:"diagnostics,omitempty"`
-	Start       stamp        `json:"startTime,omitzero"`
-	End         stamp        `json:"endTime,omitzero"`
+	Start       seconds      `json:"startTime,omitzero"`
+	End         seconds      `json:"endTime,omitzero"`
 	Status      string       `json:"status"` // Pending, InProgress, Succeeded, Failed, Skipped, Unknown
 }
 
@@ -323,7 +323,7 @@ func (s *Sim) deploymentID() string {
 	return "d-" + digits[len(digits)-9:]
 }
 
-func (s *Sim) uuid(kind string) string {
+func (s *Sim) uid(kind string) string {
 	a, b := s.code(kind), s.code(kind)
 	return fmt.Sprintf("%08x-%04x-4%03x-8%03x-%012x", uint32(a>>32), uint16(a>>16), a&0xfff, b>>52, b&0xffffffffffff)
 }

@@ -18,13 +18,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func credentials(context.Context) (aws.Credentials, error) {
+func signer(context.Context) (aws.Credentials, error) {
 	return aws.Credentials{AccessKeyID: "AKIATEST", SecretAccessKey: "secret"}, nil
 }
 
 // deployer is the real SDK's client.
-func (s *scene) deployer() *codedeploy.Client {
-	return codedeploy.New(codedeploy.Options{Region: "eu-west-1", BaseEndpoint: aws.String(s.URL()), Credentials: aws.CredentialsProviderFunc(credentials), RetryMaxAttempts: 1})
+func (s *rig) deployer() *codedeploy.Client {
+	return codedeploy.New(codedeploy.Options{Region: "eu-west-1", BaseEndpoint: aws.String(s.URL()), Credentials: aws.CredentialsProviderFunc(signer), RetryMaxAttempts: 1})
 }
 
 // exception is the name of an API's error, or nothing.
@@ -52,7 +52,7 @@ func invoke(client, input any) (reflect.Value, error) {
 }
 
 // called gives the names of the operations that clients called of a service.
-func (s *scene) called(service string) []string {
+func (s *rig) called(service string) []string {
 	names := map[string]bool{}
 	for _, r := range s.Requests() {
 		if r.Service == service {
@@ -63,7 +63,7 @@ func (s *scene) called(service string) []string {
 }
 
 func TestCodeDeployRefuses(t *testing.T) {
-	s := newScene(t, 1, GroupSpec{BlueGreen: true, ReadyWait: time.Hour}, Config{})
+	s := newRig(t, 1, DeploymentGroupSpec{BlueGreen: true, ReadyWait: time.Hour}, Config{})
 	group := func(name string) *codedeploy.CreateDeploymentGroupInput {
 		return &codedeploy.CreateDeploymentGroupInput{ApplicationName: aws.String("shop"), DeploymentGroupName: aws.String(name), ServiceRoleArn: aws.String("arn:aws:iam::1:role/r")}
 	}
@@ -84,7 +84,6 @@ func TestCodeDeployRefuses(t *testing.T) {
 	}{
 		{&codedeploy.CreateApplicationInput{ApplicationName: shop}, "ApplicationAlreadyExistsException"},
 		{&codedeploy.GetApplicationInput{ApplicationName: none}, "ApplicationDoesNotExistException"},
-		{&codedeploy.BatchGetApplicationsInput{ApplicationNames: []string{"nosuch"}}, "ApplicationDoesNotExistException"},
 		{&codedeploy.ListApplicationsInput{NextToken: aws.String("?")}, "InvalidNextTokenException"},
 		{&codedeploy.RegisterApplicationRevisionInput{ApplicationName: shop, Revision: &types.RevisionLocation{RevisionType: types.RevisionLocationTypeS3}}, "InvalidRevisionException"},
 		{&codedeploy.GetApplicationRevisionInput{ApplicationName: shop, Revision: revision}, "RevisionDoesNotExistException"},
@@ -117,7 +116,7 @@ func TestCodeDeployRefuses(t *testing.T) {
 
 // TestDeploymentRefuses has what is refused as a deployment goes along.
 func TestDeploymentRefuses(t *testing.T) {
-	s := newScene(t, 1, GroupSpec{BlueGreen: true, ReadyWait: time.Hour}, Config{})
+	s := newRig(t, 1, DeploymentGroupSpec{BlueGreen: true, ReadyWait: time.Hour}, Config{})
 	id := s.deploy(DeploymentSpec{})
 	check := func(input any, want string) {
 		t.Helper()
@@ -143,7 +142,7 @@ func TestDeploymentRefuses(t *testing.T) {
 
 // TestCodeDeploySDK takes the SDK through every operation there is.
 func TestCodeDeploySDK(t *testing.T) {
-	s := newScene(t, 2, GroupSpec{BlueGreen: true}, Config{})
+	s := newRig(t, 2, DeploymentGroupSpec{BlueGreen: true}, Config{})
 	c, ctx := s.deployer(), context.Background()
 	must := func(err error) {
 		t.Helper()
@@ -193,7 +192,7 @@ func TestCodeDeploySDK(t *testing.T) {
 	_, err = c.GetApplicationRevision(ctx, &codedeploy.GetApplicationRevisionInput{ApplicationName: shop, Revision: revision})
 	must(err)
 	s.sdkDeploys(c, shop, api, revision)
-	for name, input := range map[string]any{"ListApplications": &codedeploy.ListApplicationsInput{}, "BatchGetApplications": &codedeploy.BatchGetApplicationsInput{ApplicationNames: []string{"api"}},
+	for name, input := range map[string]any{"ListApplications": &codedeploy.ListApplicationsInput{},
 		"ListDeploymentConfigs": &codedeploy.ListDeploymentConfigsInput{}, "GetDeploymentConfig": &codedeploy.GetDeploymentConfigInput{DeploymentConfigName: aws.String("CodeDeployDefault.HalfAtATime")},
 		"ListDeploymentGroups": &codedeploy.ListDeploymentGroupsInput{ApplicationName: shop}, "DeleteDeploymentGroup": &codedeploy.DeleteDeploymentGroupInput{ApplicationName: shop, DeploymentGroupName: api}} {
 		if _, err := invoke(c, input); err != nil {
@@ -210,7 +209,7 @@ func ignoreMetadata() cmp.Option {
 }
 
 // sdkDeploys has the SDK start a deployment, look at it in its wait and at its end.
-func (s *scene) sdkDeploys(c *codedeploy.Client, app, group *string, revision *types.RevisionLocation) {
+func (s *rig) sdkDeploys(c *codedeploy.Client, app, group *string, revision *types.RevisionLocation) {
 	t, ctx := s.t, context.Background()
 	t.Helper()
 	out, err := c.CreateDeployment(ctx, &codedeploy.CreateDeploymentInput{ApplicationName: app, DeploymentGroupName: group, Revision: revision, Description: aws.String("try")})
@@ -266,7 +265,7 @@ func (s *scene) sdkDeploys(c *codedeploy.Client, app, group *string, revision *t
 	}
 }
 
-func (s *scene) sdkDeployment(c *codedeploy.Client, id string) *types.DeploymentInfo {
+func (s *rig) sdkDeployment(c *codedeploy.Client, id string) *types.DeploymentInfo {
 	s.t.Helper()
 	out, err := c.GetDeployment(context.Background(), &codedeploy.GetDeploymentInput{DeploymentId: &id})
 	if err != nil {
@@ -277,11 +276,11 @@ func (s *scene) sdkDeployment(c *codedeploy.Client, id string) *types.Deployment
 
 // TestPages: what is more than a page comes in pages, each thing once.
 func TestPages(t *testing.T) {
-	s := newScene(t, 1, GroupSpec{}, Config{})
+	s := newRig(t, 1, DeploymentGroupSpec{}, Config{})
 	s.do(func() {
 		for i := range 250 {
 			id := fmt.Sprintf("d-%09d", i)
-			s.state.Deployments[id] = &deployment{ID: id, Application: "shop", Group: "web", Status: "Succeeded", Created: stamp{s.now()}}
+			s.state.Deployments[id] = &deployment{ID: id, Application: "shop", Group: "web", Status: "Succeeded", Created: seconds{s.now()}}
 		}
 	})
 	seen := map[string]bool{}

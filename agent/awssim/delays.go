@@ -35,7 +35,7 @@ func (d Delays) withDefaults() Delays {
 
 // Switches are what is not known of AWS for certain; false is what the evidence speaks for.
 type Switches struct {
-	RestampOnSuspend       bool // SuspendProcesses of what is suspended already gives it a new stamp
+	RestampOnSuspend       bool // SuspendProcesses of what is suspended already gives it a new seconds
 	NoStamp                bool // a suspension has no reason text at all
 	DeleteTagsIgnoresValue bool // DeleteTags deletes whatever value the tag has
 	NoDate                 bool // answers carry no Date header

@@ -8,20 +8,27 @@ import (
 	"time"
 )
 
+// The members of what Elastic Load Balancing keeps are named and ordered as its answers have them.
+
 // targetGroup is a target group of Elastic Load Balancing v2.
 type targetGroup struct {
-	ARN, Name, Protocol, VPC, Type string
-	Port                           int
-	Check                          healthCheck
-	Attributes                     map[string]string
-	Targets                        map[string]*registration // by Target.key
+	TargetGroupArn, TargetGroupName, Protocol             string
+	Port                                                  int
+	VpcId                                                 string
+	HealthCheckProtocol, HealthCheckPort                  string
+	HealthCheckEnabled                                    bool
+	HealthCheckIntervalSeconds, HealthCheckTimeoutSeconds int
+	HealthyThresholdCount, UnhealthyThresholdCount        int
+	HealthCheckPath                                       string          `xml:",omitempty"`
+	Matcher                                               *matcher        `xml:",omitempty"`
+	LoadBalancerArns                                      elbList[string] // as it is described
+	TargetType, IpAddressType                             string
+
+	Attributes map[string]string        `xml:"-"`
+	Targets    map[string]*registration `xml:"-"` // by Target.key
 }
 
-type healthCheck struct {
-	Protocol, Port, Path, Codes string
-	Interval, Timeout           int // seconds
-	Healthy, Unhealthy          int // thresholds
-}
+type matcher struct{ HttpCode string }
 
 // Target is one target of a target group.
 type Target struct {
@@ -41,21 +48,27 @@ type registration struct {
 
 // balancer is a load balancer with its listeners.
 type balancer struct {
-	ARN, Name, Scheme, Type, VPC string
-	Created                      time.Time
-	Listeners                    []listener
+	LoadBalancerArn, DNSName, CreatedTime, LoadBalancerName, Scheme, VpcId string
+	State                                                                  string `xml:"State>Code"`
+	Type, IpAddressType                                                    string
+
+	Listeners []listener `xml:"-"`
 }
 
 type listener struct {
-	ARN, Protocol, TargetGroup string
-	Port                       int
+	ListenerArn, LoadBalancerArn string
+	Port                         int
+	Protocol                     string
+	DefaultActions               elbList[action]
 }
+
+type action struct{ Type, TargetGroupArn string }
 
 func (t Target) key() string { return t.ID + ":" + strconv.Itoa(t.Port) }
 
 func (st *state) targetGroupNamed(name string) *targetGroup {
 	for _, tg := range st.TargetGroups {
-		if tg.Name == name {
+		if tg.TargetGroupName == name {
 			return tg
 		}
 	}
@@ -65,8 +78,8 @@ func (st *state) targetGroupNamed(name string) *targetGroup {
 // balancersOf gives the load balancers that forward to a target group: without one it is not in use.
 func (st *state) balancersOf(arn string) (arns []string) {
 	for _, b := range st.Balancers {
-		if slices.ContainsFunc(b.Listeners, func(l listener) bool { return l.TargetGroup == arn }) {
-			arns = append(arns, b.ARN)
+		if slices.ContainsFunc(b.Listeners, func(l listener) bool { return l.DefaultActions.Member[0].TargetGroupArn == arn }) {
+			arns = append(arns, b.LoadBalancerArn)
 		}
 	}
 	slices.Sort(arns)
@@ -86,7 +99,7 @@ func (s *Sim) registerTarget(tg *targetGroup, t Target) {
 		return
 	}
 	r := &registration{Target: t, State: "initial", Reason: "Elb.RegistrationInProgress", Description: "Target registration is in progress"}
-	if len(s.state.balancersOf(tg.ARN)) == 0 {
+	if len(s.state.balancersOf(tg.TargetGroupArn)) == 0 {
 		r.unused("Target.NotInUse")
 	}
 	tg.Targets[t.key()] = r
@@ -99,7 +112,7 @@ func (s *Sim) deregister(arn string, id string) {
 	if tg == nil {
 		return
 	}
-	for _, r := range tg.registered(id) {
+	for _, r := range tg.registered(id, 0) {
 		s.deregisterTarget(tg, r)
 	}
 }
@@ -123,10 +136,10 @@ func (s *Sim) deregisterTarget(tg *targetGroup, r *registration) {
 	})
 }
 
-// registered gives an instance's registrations.
-func (tg *targetGroup) registered(id string) (all []*registration) {
+// registered gives an instance's registrations, at one port or (0) at all.
+func (tg *targetGroup) registered(id string, port int) (all []*registration) {
 	for _, r := range tg.Targets {
-		if r.ID == id {
+		if r.ID == id && (port == 0 || port == r.Port) {
 			all = append(all, r)
 		}
 	}
@@ -149,7 +162,7 @@ func (r *registration) unused(reason string) {
 // targetState is an instance's state in a target group: unused where it is not registered.
 func (s *Sim) targetState(arn, id string) string {
 	if tg := s.state.TargetGroups[arn]; tg != nil {
-		for _, r := range tg.registered(id) {
+		for _, r := range tg.registered(id, 0) {
 			return r.State
 		}
 	}
@@ -179,13 +192,13 @@ func (s *Sim) InService(arn string) []Target {
 
 // probeLater has a target checked one interval later. AWS's default of 5 checks at 30 s takes Delays.Register.
 func (s *Sim) probeLater(tg *targetGroup, r *registration) {
-	interval := s.Delays.Register * time.Duration(tg.Check.Interval) / 150
+	interval := s.Delays.Register * time.Duration(tg.HealthCheckIntervalSeconds) / 150
 	s.after(max(interval, time.Millisecond), func() { s.probe(tg, r) })
 }
 
 // probe is one health check.
 func (s *Sim) probe(tg *targetGroup, r *registration) {
-	if tg.Targets[r.key()] != r || s.state.TargetGroups[tg.ARN] != tg || r.State == "draining" {
+	if tg.Targets[r.key()] != r || s.state.TargetGroups[tg.TargetGroupArn] != tg || r.State == "draining" {
 		return
 	}
 	in := s.state.Instances[r.ID]
@@ -217,7 +230,7 @@ func (s *Sim) verdict(tg *targetGroup, r *registration, healthy bool, reason str
 		return
 	}
 	defer s.probeLater(tg, r)
-	if len(s.state.balancersOf(tg.ARN)) == 0 {
+	if len(s.state.balancersOf(tg.TargetGroupArn)) == 0 {
 		r.unused("Target.NotInUse")
 		return
 	}
@@ -230,13 +243,13 @@ func (s *Sim) verdict(tg *targetGroup, r *registration, healthy bool, reason str
 		r.Good, r.Bad = 0, r.Bad+1
 	}
 	switch {
-	case r.Good >= tg.Check.Healthy:
+	case r.Good >= tg.HealthyThresholdCount:
 		r.State, r.Reason, r.Description = "healthy", "", ""
-	case r.Bad >= tg.Check.Unhealthy:
+	case r.Bad >= tg.UnhealthyThresholdCount:
 		r.State, r.Reason = "unhealthy", cmp.Or(reason, "Target.FailedHealthChecks")
 		switch r.Reason {
 		case "Target.ResponseCodeMismatch":
-			r.Description = fmt.Sprintf("Health checks failed with codes other than [%s]", tg.Check.Codes)
+			r.Description = fmt.Sprintf("Health checks failed with a code other than those of %v", tg.Matcher)
 		case "Target.Timeout":
 			r.Description = "Request timed out"
 		default:

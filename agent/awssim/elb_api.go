@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strconv"
 	"time"
@@ -32,94 +33,76 @@ type elbList[T any] struct {
 	Member []T `xml:"member"`
 }
 
-type targetGroupXML struct {
-	TargetGroupArn, TargetGroupName, Protocol             string
-	Port                                                  int
-	VpcId                                                 string
-	HealthCheckProtocol, HealthCheckPort                  string
-	HealthCheckEnabled                                    bool
-	HealthCheckIntervalSeconds, HealthCheckTimeoutSeconds int
-	HealthyThresholdCount, UnhealthyThresholdCount        int
-	HealthCheckPath                                       string  `xml:",omitempty"`
-	Matcher                                               *string `xml:"Matcher>HttpCode"`
-	LoadBalancerArns                                      elbList[string]
-	TargetType, IpAddressType                             string
-}
-
-type targetGroupsXML struct{ TargetGroups elbList[targetGroupXML] }
-
-func (c *call) describe(groups ...*targetGroup) targetGroupsXML {
-	out := targetGroupsXML{}
+func (c *call) describe(groups ...*targetGroup) any {
+	var out struct{ TargetGroups elbList[targetGroup] }
 	for _, tg := range groups {
-		k := tg.Check
-		x := targetGroupXML{TargetGroupArn: tg.ARN, TargetGroupName: tg.Name, Protocol: tg.Protocol, Port: tg.Port, VpcId: tg.VPC,
-			HealthCheckProtocol: k.Protocol, HealthCheckPort: k.Port, HealthCheckEnabled: true, HealthCheckIntervalSeconds: k.Interval,
-			HealthCheckTimeoutSeconds: k.Timeout, HealthyThresholdCount: k.Healthy, UnhealthyThresholdCount: k.Unhealthy,
-			LoadBalancerArns: elbList[string]{c.st.balancersOf(tg.ARN)}, TargetType: tg.Type, IpAddressType: "ipv4"}
-		if k.Protocol != "TCP" {
-			x.HealthCheckPath, x.Matcher = k.Path, &k.Codes
-		}
+		x := *tg // encoded after the lock is free
+		x.LoadBalancerArns.Member = c.st.balancersOf(tg.TargetGroupArn)
 		out.TargetGroups.Member = append(out.TargetGroups.Member, x)
 	}
 	return out
 }
 
-// number reads a number of the form into to, where it is there.
-func (c *call) number(name string, to *int) error {
-	if v := c.form.Get(name); v != "" {
-		n, err := strconv.Atoi(v)
-		if err != nil {
-			return invalid("%s is not a number: %s", name, v)
+// fill sets a struct's members from the form's parameters of the same names.
+func (c *call) fill(to any) error {
+	v := reflect.ValueOf(to).Elem()
+	for i := range v.NumField() {
+		name := v.Type().Field(i).Name
+		f, given := v.Field(i), c.form.Get(name)
+		switch {
+		case given == "":
+		case f.Kind() == reflect.String:
+			f.SetString(given)
+		case f.Kind() == reflect.Int:
+			n, err := strconv.Atoi(given)
+			if err != nil {
+				return invalid("%s is not a number: %s", name, given)
+			}
+			f.SetInt(int64(n))
 		}
-		*to = n
 	}
 	return nil
 }
 
-// check reads a health check's settings over what stands.
-func (c *call) check(k *healthCheck) error {
-	for name, to := range map[string]*string{"HealthCheckProtocol": &k.Protocol, "HealthCheckPort": &k.Port, "HealthCheckPath": &k.Path, "Matcher.HttpCode": &k.Codes} {
-		*to = cmp.Or(c.form.Get(name), *to)
+// configure sets a target group from the form, and checks it.
+func (c *call) configure(tg *targetGroup) error {
+	changed := *tg
+	if err := c.fill(&changed); err != nil {
+		return err
 	}
-	for name, to := range map[string]*int{"HealthCheckIntervalSeconds": &k.Interval, "HealthCheckTimeoutSeconds": &k.Timeout, "HealthyThresholdCount": &k.Healthy, "UnhealthyThresholdCount": &k.Unhealthy} {
-		if err := c.number(name, to); err != nil {
-			return err
-		}
+	if codes := c.form.Get("Matcher.HttpCode"); codes != "" {
+		changed.Matcher = &matcher{codes}
 	}
-	if k.Healthy < 2 || k.Healthy > 10 || k.Unhealthy < 2 || k.Unhealthy > 10 || k.Interval < 5 || k.Interval > 300 {
+	h, u, s := changed.HealthyThresholdCount, changed.UnhealthyThresholdCount, changed.HealthCheckIntervalSeconds
+	if h < 2 || h > 10 || u < 2 || u > 10 || s < 5 || s > 300 {
 		return invalid("Health check thresholds must be from 2 to 10, the interval from 5 to 300 seconds")
 	}
+	*tg = changed
 	return nil
 }
 
 func createTargetGroup(c *call) (any, error) {
-	name, port := c.form.Get("Name"), 80
-	if err := c.number("Port", &port); err != nil {
-		return nil, err
-	}
-	if name == "" || len(name) > 32 {
-		return nil, invalid("Target group name '%s' must have from 1 to 32 characters", name)
-	}
+	name := c.form.Get("Name")
 	if c.st.targetGroupNamed(name) != nil {
 		return nil, fails(400, "DuplicateTargetGroupName", "A target group with the same name '%s' exists, but with different settings", name)
 	}
-	tg := c.newTargetGroup(name, cmp.Or(c.form.Get("Protocol"), "HTTP"), port)
-	tg.VPC, tg.Type = c.form.Get("VpcId"), cmp.Or(c.form.Get("TargetType"), "instance")
-	if err := c.check(&tg.Check); err != nil {
+	tg := c.newTargetGroup(name, cmp.Or(c.form.Get("Protocol"), "HTTP"), 80)
+	if err := c.configure(tg); err != nil {
 		return nil, err
 	}
-	c.st.TargetGroups[tg.ARN] = tg
+	c.st.TargetGroups[tg.TargetGroupArn] = tg
 	return c.describe(tg), nil
 }
 
 // newTargetGroup has AWS's defaults: those of an application load balancer, or for TCP of a network load balancer.
 func (s *Sim) newTargetGroup(name, protocol string, port int) *targetGroup {
-	tg := &targetGroup{ARN: s.elbARN("targetgroup/" + name), Name: name, Protocol: protocol, Port: port, Type: "instance", VPC: "vpc-0123456789abcdef0",
-		Check:      healthCheck{Protocol: "HTTP", Port: "traffic-port", Path: "/", Codes: "200", Interval: 30, Timeout: 5, Healthy: 5, Unhealthy: 2},
-		Attributes: map[string]string{"deregistration_delay.timeout_seconds": "300", "stickiness.enabled": "false", "stickiness.type": "lb_cookie", "slow_start.duration_seconds": "0", "load_balancing.algorithm.type": "round_robin"},
-		Targets:    map[string]*registration{}}
+	tg := &targetGroup{TargetGroupArn: s.elbARN("targetgroup/" + name), TargetGroupName: name, Protocol: protocol, Port: port, TargetType: "instance", VpcId: "vpc-0123456789abcdef0",
+		HealthCheckProtocol: "HTTP", HealthCheckPort: "traffic-port", HealthCheckEnabled: true, HealthCheckIntervalSeconds: 30, HealthCheckTimeoutSeconds: 5,
+		HealthyThresholdCount: 5, UnhealthyThresholdCount: 2, HealthCheckPath: "/", Matcher: &matcher{"200"}, IpAddressType: "ipv4", Targets: map[string]*registration{},
+		Attributes: map[string]string{"deregistration_delay.timeout_seconds": "300", "stickiness.enabled": "false", "stickiness.type": "lb_cookie"}}
 	if protocol == "TCP" {
-		tg.Check.Protocol, tg.Check.Timeout = "TCP", 10
+		tg.HealthCheckProtocol, tg.HealthCheckTimeoutSeconds, tg.HealthCheckPath, tg.Matcher = "TCP", 10, "", nil
+		tg.Attributes["stickiness.type"] = "source_ip"
 	}
 	return tg
 }
@@ -140,21 +123,32 @@ func noTargetGroups() error {
 	return fails(400, "TargetGroupNotFound", "One or more target groups not found")
 }
 
-// named gives those of a map that a call asks for by ARN, by name or by load balancer, or all of them.
-func describeTargetGroups(c *call) (any, error) {
-	arns, byARN := c.list("TargetGroupArns")
+func noBalancers() error {
+	return fails(400, "LoadBalancerNotFound", "One or more load balancers not found")
+}
+
+// asked gives those that a call asks for by ARN or by name, or all; one that is not there is an error.
+func asked[T any](c *call, all map[string]T, list string, name func(T) string, none error) (found []T, err error) {
+	arns, byARN := c.list(list)
 	names, byName := c.list("Names")
-	balancer := c.form.Get("LoadBalancerArn")
-	var found []*targetGroup
-	for _, arn := range slices.Sorted(maps.Keys(c.st.TargetGroups)) {
-		tg := c.st.TargetGroups[arn]
-		if byARN && !slices.Contains(arns, arn) || byName && !slices.Contains(names, tg.Name) || balancer != "" && !slices.Contains(c.st.balancersOf(arn), balancer) {
-			continue
+	for _, arn := range slices.Sorted(maps.Keys(all)) {
+		if one := all[arn]; !(byARN && !slices.Contains(arns, arn) || byName && !slices.Contains(names, name(one))) {
+			found = append(found, one)
 		}
-		found = append(found, tg)
 	}
 	if len(found) < len(arns)+len(names) {
-		return nil, noTargetGroups()
+		return nil, none
+	}
+	return found, nil
+}
+
+func describeTargetGroups(c *call) (any, error) {
+	found, err := asked(c, c.st.TargetGroups, "TargetGroupArns", func(tg *targetGroup) string { return tg.TargetGroupName }, noTargetGroups())
+	if err != nil {
+		return nil, err
+	}
+	if b := c.form.Get("LoadBalancerArn"); b != "" {
+		found = slices.DeleteFunc(found, func(tg *targetGroup) bool { return !slices.Contains(c.st.balancersOf(tg.TargetGroupArn), b) })
 	}
 	return c.describe(found...), nil
 }
@@ -164,11 +158,9 @@ func modifyTargetGroup(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	changed := tg.Check
-	if err := c.check(&changed); err != nil {
+	if err := c.configure(tg); err != nil {
 		return nil, err
 	}
-	tg.Check = changed
 	return c.describe(tg), nil
 }
 
@@ -181,22 +173,18 @@ func deleteTargetGroup(c *call) (any, error) {
 	return struct{}{}, nil
 }
 
-type attributeXML struct{ Key, Value string }
-
-func attributesOf(tg *targetGroup) any {
-	var out struct{ Attributes elbList[attributeXML] }
-	for _, k := range slices.Sorted(maps.Keys(tg.Attributes)) {
-		out.Attributes.Member = append(out.Attributes.Member, attributeXML{k, tg.Attributes[k]})
-	}
-	return out
-}
+type attribute struct{ Key, Value string }
 
 func describeAttributes(c *call) (any, error) {
 	tg, err := c.targetGroup()
 	if err != nil {
 		return nil, err
 	}
-	return attributesOf(tg), nil
+	var out struct{ Attributes elbList[attribute] }
+	for _, k := range slices.Sorted(maps.Keys(tg.Attributes)) {
+		out.Attributes.Member = append(out.Attributes.Member, attribute{k, tg.Attributes[k]})
+	}
+	return out, nil
 }
 
 func modifyAttributes(c *call) (any, error) {
@@ -211,69 +199,38 @@ func modifyAttributes(c *call) (any, error) {
 		}
 		tg.Attributes[k] = v
 	}
-	return attributesOf(tg), nil
-}
-
-type balancerXML struct {
-	LoadBalancerArn, DNSName, CreatedTime, LoadBalancerName, Scheme, VpcId string
-	State                                                                  string `xml:"State>Code"`
-	Type, IpAddressType                                                    string
+	return describeAttributes(c)
 }
 
 func describedBalancers(all ...*balancer) any {
-	var out struct{ LoadBalancers elbList[balancerXML] }
+	var out struct{ LoadBalancers elbList[balancer] }
 	for _, b := range all {
-		out.LoadBalancers.Member = append(out.LoadBalancers.Member, balancerXML{b.ARN, b.Name + ".elb.amazonaws.com", b.Created.UTC().Format(time.RFC3339), b.Name, b.Scheme, b.VPC, "active", b.Type, "ipv4"})
+		out.LoadBalancers.Member = append(out.LoadBalancers.Member, *b)
 	}
 	return out
 }
 
 func createBalancer(c *call) (any, error) {
 	b := c.newBalancer(c.form.Get("Name"))
-	b.Type, b.Scheme = cmp.Or(c.form.Get("Type"), b.Type), cmp.Or(c.form.Get("Scheme"), b.Scheme)
-	return describedBalancers(b), nil
+	err := c.fill(b)
+	return describedBalancers(b), err
 }
 
 func (s *Sim) newBalancer(name string) *balancer {
-	b := &balancer{ARN: s.elbARN("loadbalancer/app/" + name), Name: name, Type: "application", Scheme: "internet-facing", VPC: "vpc-0123456789abcdef0", Created: s.now()}
-	s.state.Balancers[b.ARN] = b
+	b := &balancer{LoadBalancerArn: s.elbARN("loadbalancer/app/" + name), LoadBalancerName: name, DNSName: name + ".elb.amazonaws.com", Type: "application", Scheme: "internet-facing",
+		VpcId: "vpc-0123456789abcdef0", State: "active", IpAddressType: "ipv4", CreatedTime: s.now().UTC().Format(time.RFC3339)}
+	s.state.Balancers[b.LoadBalancerArn] = b
 	return b
 }
 
 func describeBalancers(c *call) (any, error) {
-	arns, byARN := c.list("LoadBalancerArns")
-	names, byName := c.list("Names")
-	var found []*balancer
-	for _, arn := range slices.Sorted(maps.Keys(c.st.Balancers)) {
-		b := c.st.Balancers[arn]
-		if !(byARN && !slices.Contains(arns, arn) || byName && !slices.Contains(names, b.Name)) {
-			found = append(found, b)
-		}
-	}
-	if len(found) < len(arns)+len(names) {
-		return nil, noBalancers()
-	}
-	return describedBalancers(found...), nil
+	found, err := asked(c, c.st.Balancers, "LoadBalancerArns", func(b *balancer) string { return b.LoadBalancerName }, noBalancers())
+	return describedBalancers(found...), err
 }
 
-func noBalancers() error {
-	return fails(400, "LoadBalancerNotFound", "One or more load balancers not found")
-}
-
-type listenerXML struct {
-	ListenerArn, LoadBalancerArn string
-	Port                         int
-	Protocol                     string
-	DefaultActions               elbList[actionXML]
-}
-
-type actionXML struct{ Type, TargetGroupArn string }
-
-func describedListeners(b *balancer, all ...listener) any {
-	var out struct{ Listeners elbList[listenerXML] }
-	for _, l := range all {
-		out.Listeners.Member = append(out.Listeners.Member, listenerXML{l.ARN, b.ARN, l.Port, l.Protocol, elbList[actionXML]{[]actionXML{{"forward", l.TargetGroup}}}})
-	}
+func describedListeners(all ...listener) any {
+	var out struct{ Listeners elbList[listener] }
+	out.Listeners.Member = slices.Clone(all)
 	return out
 }
 
@@ -286,17 +243,15 @@ func createListener(c *call) (any, error) {
 	if c.st.TargetGroups[arn] == nil {
 		return nil, noTargetGroups()
 	}
-	port := 80
-	if err := c.number("Port", &port); err != nil {
-		return nil, err
-	}
-	return describedListeners(b, c.listen(b, arn, port)), nil
+	l := c.listen(b, arn)
+	err := c.fill(l)
+	return describedListeners(*l), err
 }
 
-func (s *Sim) listen(b *balancer, targetGroup string, port int) listener {
-	l := listener{ARN: s.elbARN("listener/app/" + b.Name), Protocol: "HTTP", TargetGroup: targetGroup, Port: port}
-	b.Listeners = append(b.Listeners, l)
-	return l
+func (s *Sim) listen(b *balancer, targetGroup string) *listener {
+	b.Listeners = append(b.Listeners, listener{ListenerArn: s.elbARN("listener/app/" + b.LoadBalancerName), LoadBalancerArn: b.LoadBalancerArn, Protocol: "HTTP", Port: 80,
+		DefaultActions: elbList[action]{[]action{{"forward", targetGroup}}}})
+	return &b.Listeners[len(b.Listeners)-1]
 }
 
 func describeListeners(c *call) (any, error) {
@@ -304,84 +259,68 @@ func describeListeners(c *call) (any, error) {
 	if b == nil {
 		return nil, noBalancers()
 	}
-	return describedListeners(b, b.Listeners...), nil
+	return describedListeners(b.Listeners...), nil
 }
 
-// targets reads the call's list of targets. A port of 0 was not given.
-func (c *call) targets() (all []Target, err error) {
-	for i := 1; c.form.Has(fmt.Sprintf("Targets.member.%d.Id", i)); i++ {
-		t := Target{ID: c.form.Get(fmt.Sprintf("Targets.member.%d.Id", i))}
-		if err := c.number(fmt.Sprintf("Targets.member.%d.Port", i), &t.Port); err != nil {
-			return nil, err
-		}
-		all = append(all, t)
+// targets reads the call's target group and list of targets. A port of 0 was not given.
+func (c *call) targets() (tg *targetGroup, all []Target, err error) {
+	if tg, err = c.targetGroup(); err != nil {
+		return nil, nil, err
 	}
-	return all, nil
+	for i := 1; c.form.Has(fmt.Sprintf("Targets.member.%d.Id", i)); i++ {
+		port, err := strconv.Atoi(cmp.Or(c.form.Get(fmt.Sprintf("Targets.member.%d.Port", i)), "0"))
+		if err != nil {
+			return nil, nil, invalid("A target's port is not a number: %s", err)
+		}
+		all = append(all, Target{ID: c.form.Get(fmt.Sprintf("Targets.member.%d.Id", i)), Port: port})
+	}
+	return tg, all, nil
 }
 
 func registerTargets(c *call) (any, error) {
-	tg, err := c.targetGroup()
-	if err != nil {
-		return nil, err
-	}
-	all, err := c.targets()
+	tg, all, err := c.targets()
 	if err != nil {
 		return nil, err
 	}
 	for _, t := range all {
-		if in := c.st.Instances[t.ID]; in == nil || gone(in) {
+		if gone(c.st.Instances[t.ID]) {
 			return nil, fails(400, "InvalidTarget", "The following targets are not in a running state and cannot be registered: '%s'", t.ID)
 		}
 	}
 	for _, t := range all {
-		t.Address, t.Port = c.st.Instances[t.ID].Address, cmp.Or(t.Port, tg.Port)
-		c.registerTarget(tg, t)
+		c.registerTarget(tg, Target{t.ID, c.st.Instances[t.ID].Address, cmp.Or(t.Port, tg.Port)})
 	}
 	return struct{}{}, nil
 }
 
 func deregisterTargets(c *call) (any, error) {
-	tg, err := c.targetGroup()
-	if err != nil {
-		return nil, err
-	}
-	all, err := c.targets()
+	tg, all, err := c.targets()
 	for _, t := range all {
-		for _, r := range tg.registered(t.ID) {
-			if t.Port == 0 || t.Port == r.Port {
-				c.deregisterTarget(tg, r)
-			}
+		for _, r := range tg.registered(t.ID, t.Port) {
+			c.deregisterTarget(tg, r)
 		}
 	}
 	return struct{}{}, err
 }
 
-type healthXML struct {
-	Target struct {
-		Id   string
-		Port int
-	}
+// targetHealth is a registration as it is described.
+type targetHealth struct {
+	ID              string `xml:"Target>Id"`
+	Port            int    `xml:"Target>Port"`
 	HealthCheckPort string
-	TargetHealth    struct {
-		State       string
-		Reason      string `xml:",omitempty"`
-		Description string `xml:",omitempty"`
-	}
+	State           string `xml:"TargetHealth>State"`
+	Reason          string `xml:"TargetHealth>Reason,omitempty"`
+	Description     string `xml:"TargetHealth>Description,omitempty"`
 }
 
 func describeTargetHealth(c *call) (any, error) {
-	tg, err := c.targetGroup()
-	if err != nil {
-		return nil, err
-	}
-	asked, err := c.targets()
+	tg, targets, err := c.targets()
 	if err != nil {
 		return nil, err
 	}
 	var found []*registration
-	for _, t := range asked {
-		all := tg.registered(t.ID)
-		all = slices.DeleteFunc(all, func(r *registration) bool { return t.Port != 0 && t.Port != r.Port })
+	for _, t := range targets {
+		all := tg.registered(t.ID, t.Port)
 		if len(all) == 0 {
 			r := &registration{Target: Target{ID: t.ID, Port: cmp.Or(t.Port, tg.Port)}}
 			r.unused("Target.NotRegistered")
@@ -389,23 +328,20 @@ func describeTargetHealth(c *call) (any, error) {
 		}
 		found = append(found, all...)
 	}
-	if len(asked) == 0 {
+	if len(targets) == 0 {
 		for _, k := range slices.Sorted(maps.Keys(tg.Targets)) {
 			found = append(found, tg.Targets[k])
 		}
 	}
 	var out struct {
-		TargetHealthDescriptions elbList[healthXML]
+		TargetHealthDescriptions elbList[targetHealth]
 	}
 	for _, r := range found {
-		x := healthXML{}
-		x.Target.Id, x.Target.Port = r.ID, r.Port
-		x.HealthCheckPort = strconv.Itoa(r.Port)
-		if tg.Check.Port != "traffic-port" {
-			x.HealthCheckPort = tg.Check.Port
+		port := tg.HealthCheckPort
+		if port == "traffic-port" {
+			port = strconv.Itoa(r.Port)
 		}
-		x.TargetHealth.State, x.TargetHealth.Reason, x.TargetHealth.Description = r.State, r.Reason, r.Description
-		out.TargetHealthDescriptions.Member = append(out.TargetHealthDescriptions.Member, x)
+		out.TargetHealthDescriptions.Member = append(out.TargetHealthDescriptions.Member, targetHealth{r.ID, r.Port, port, r.State, r.Reason, r.Description})
 	}
 	return out, nil
 }

@@ -16,12 +16,12 @@ import (
 )
 
 // balancer is the real SDK's client.
-func (s *scene) balancer() *elb.Client {
-	return elb.New(elb.Options{Region: "eu-west-1", BaseEndpoint: aws.String(s.URL()), Credentials: aws.CredentialsProviderFunc(credentials), RetryMaxAttempts: 1})
+func (s *rig) balancer() *elb.Client {
+	return elb.New(elb.Options{Region: "eu-west-1", BaseEndpoint: aws.String(s.URL()), Credentials: aws.CredentialsProviderFunc(signer), RetryMaxAttempts: 1})
 }
 
 // health gives each target's state and reason as the SDK reads them, without the ids.
-func (s *scene) health(arn string, targets ...types.TargetDescription) string {
+func (s *rig) health(arn string, targets ...types.TargetDescription) string {
 	s.t.Helper()
 	out, err := s.balancer().DescribeTargetHealth(context.Background(), &elb.DescribeTargetHealthInput{TargetGroupArn: &arn, Targets: targets})
 	if err != nil {
@@ -36,7 +36,7 @@ func (s *scene) health(arn string, targets ...types.TargetDescription) string {
 
 // TestTargetStates follows one target from its registration to its end.
 func TestTargetStates(t *testing.T) {
-	s := newScene(t, 1, GroupSpec{}, Config{})
+	s := newRig(t, 1, DeploymentGroupSpec{}, Config{})
 	var id string
 	s.do(func() { id = s.members("blue")[0].ID })
 	if got := s.health(s.tg); got != "healthy" {
@@ -99,7 +99,7 @@ func TestHealth(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer sim.Close()
-	s := &scene{Sim: sim, t: t}
+	s := &rig{Sim: sim, t: t}
 	if s.tg, err = s.AddTargetGroup("web", 8080); err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +123,7 @@ func TestHealth(t *testing.T) {
 
 // TestELBSDK takes the SDK through every operation there is.
 func TestELBSDK(t *testing.T) {
-	s := newScene(t, 1, GroupSpec{}, Config{})
+	s := newRig(t, 1, DeploymentGroupSpec{}, Config{})
 	c, ctx := s.balancer(), context.Background()
 	must := func(err error) {
 		t.Helper()
@@ -187,7 +187,7 @@ func TestELBSDK(t *testing.T) {
 }
 
 func TestELBRefuses(t *testing.T) {
-	s := newScene(t, 1, GroupSpec{}, Config{})
+	s := newRig(t, 1, DeploymentGroupSpec{}, Config{})
 	none := aws.String("arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/nosuch/0")
 	for _, c := range []struct {
 		input any

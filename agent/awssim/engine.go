@@ -100,7 +100,7 @@ func (s *Sim) noInstances(d *deployment) {
 // enlist makes instances a deployment's targets.
 func (s *Sim) enlist(d *deployment, label string, instances []*instance) {
 	for _, in := range instances {
-		t := &target{Deployment: d.ID, ID: in.ID, ARN: "arn:aws:ec2:" + s.Region + ":" + s.Account + ":instance/" + in.ID, Status: "Pending", Updated: stamp{s.now()}, Label: label}
+		t := &target{Deployment: d.ID, ID: in.ID, ARN: "arn:aws:ec2:" + s.Region + ":" + s.Account + ":instance/" + in.ID, Status: "Pending", Updated: seconds{s.now()}, Label: label}
 		for _, name := range d.eventsOf(label) {
 			t.Events = append(t.Events, &event{Name: name, Status: "Pending"})
 		}
@@ -190,8 +190,8 @@ func (g *stage) step(t *target, i int) {
 }
 
 func (s *Sim) mark(t *target, status string) {
-	t.Status, t.Updated = status, stamp{s.now()}
-	s.changed(Change{Kind: "target", Deployment: t.Deployment, Instance: t.ID, Status: status, Text: t.Label})
+	t.Status, t.Updated = status, seconds{s.now()}
+	s.tell(Progress{Deployment: t.Deployment, Instance: t.ID, Label: t.Label, Status: status})
 }
 
 // skip leaves out what a target has not begun.

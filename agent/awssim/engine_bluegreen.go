@@ -2,7 +2,7 @@ package awssim
 
 import (
 	"cmp"
-	"reflect"
+	"maps"
 	"slices"
 	"time"
 )
@@ -41,28 +41,23 @@ func (s *Sim) provision(d *deployment) {
 		return
 	}
 	d.Green, d.TargetInstances = []string{green.Name}, &targetInstances{ScalingGroups: []string{green.Name}}
-	s.groupChanged(d, green.Name, "created")
 	green.Min, green.Desired = min(blue.Min, healthy), healthy
 	s.reconcile(green.Name)
-	s.hold(d, green.Name)
+	s.suspendOwn(d, green.Name)
 	s.await(d, s.now().Add(s.Delays.Timeout))
 }
 
 // copied is the group that CodeDeploy makes of blue: empty, with blue's tags and not attached to blue's target groups,
 // and named as facts §1.5 has it.
 func (s *Sim) copied(blue *group, d *deployment) *group {
-	g := deep(reflect.ValueOf(blue)).Interface().(*group)
-	g.Name, g.ARN, g.Created = "CodeDeploy_"+d.Group+"_"+d.ID, "", time.Time{}
-	g.Min, g.Desired, g.TargetGroupARNs, g.Suspended = 0, 0, nil, map[string]suspension{}
-	g.DeletionProtection, g.Deleting = "", false
-	if g.Tags == nil {
-		g.Tags = map[string]tag{}
-	}
-	delete(g.Tags, provisioningTag) // that of the deployment that made blue
+	tags := map[string]tag{}
+	maps.Copy(tags, blue.Tags)
+	delete(tags, provisioningTag) // that of the deployment that made blue
 	if !s.Switches.DropProvisioningTag {
-		g.Tags[provisioningTag] = tag{d.ID, false}
+		tags[provisioningTag] = tag{d.ID, false}
 	}
-	return g
+	return &group{Name: "CodeDeploy_" + d.Group + "_" + d.ID, Max: blue.Max, Zones: slices.Clone(blue.Zones), HealthCheckType: blue.HealthCheckType,
+		GracePeriod: blue.GracePeriod, MaxLifetime: blue.MaxLifetime, Tags: tags, Suspended: map[string]suspension{}}
 }
 
 // discover finds the replacement that the caller named.
@@ -73,7 +68,7 @@ func (s *Sim) discover(d *deployment) {
 		for _, name := range t.ScalingGroups {
 			found = append(found, s.members(name, "InService")...)
 			if s.Switches.SuspendOnExisting {
-				s.hold(d, name)
+				s.suspendOwn(d, name)
 			}
 		}
 		found = append(found, s.tagged(t.TagFilters, slices.Concat(t.ScalingGroups, d.Originals))...)
@@ -101,20 +96,18 @@ func (s *Sim) tagged(filters []tagFilter, but []string) (found []*instance) {
 }
 
 // hold suspends on green what CodeDeploy suspends.
-func (s *Sim) hold(d *deployment, name string) {
+func (s *Sim) suspendOwn(d *deployment, name string) {
 	if g := s.state.Groups[name]; g != nil {
 		s.suspend(g, own())
 		d.Suspended = append(d.Suspended, name)
-		s.groupChanged(d, name, "suspended")
 	}
 }
 
 // letGo resumes it: exactly those, whoever suspended them (TRACE).
-func (s *Sim) letGo(d *deployment) {
+func (s *Sim) resumeOwn(d *deployment) {
 	for _, name := range d.Suspended {
 		if g := s.state.Groups[name]; g != nil {
 			s.resume(g, own())
-			s.groupChanged(d, name, "resumed")
 		}
 	}
 	d.Suspended = nil
@@ -123,12 +116,8 @@ func (s *Sim) letGo(d *deployment) {
 // giveUp is what CodeDeploy does to green as a deployment fails or is stopped.
 func (s *Sim) giveUp(d *deployment) {
 	if !s.Switches.KeepGreenSuspended {
-		s.letGo(d)
+		s.resumeOwn(d)
 	}
-}
-
-func (s *Sim) groupChanged(d *deployment, name, what string) {
-	s.changed(Change{Kind: "group", Deployment: d.ID, Status: what, Text: name})
 }
 
 // await waits until green's instances are in service.
@@ -194,7 +183,7 @@ func (s *Sim) block(d *deployment) {
 
 // handOver makes green the deployment group's, and ends blue after its wait.
 func (s *Sim) handOver(d *deployment) {
-	s.letGo(d)
+	s.resumeOwn(d)
 	g := s.state.deploymentGroup(d.Application, d.Group)
 	if g != nil && len(d.Green) > 0 {
 		if err := s.attach(g, d.Green); err != nil {
@@ -217,13 +206,13 @@ func (s *Sim) handOver(d *deployment) {
 	}
 	s.after(time.Duration(option.Wait)*s.Delays.Minute, func() {
 		if d.Phase == "terminate" && d.Stopping == "" {
-			s.terminate(d)
+			s.endBlue(d)
 		}
 	})
 }
 
 // terminate deletes blue, whatever is suspended on it; a group that is protected from that is not deleted (facts §0.7).
-func (s *Sim) terminate(d *deployment) {
+func (s *Sim) endBlue(d *deployment) {
 	d.Phase = "terminated"
 	for _, name := range d.Originals {
 		if s.state.Groups[name] == nil {
@@ -233,7 +222,6 @@ func (s *Sim) terminate(d *deployment) {
 			s.fail(d, "AUTO_SCALING_CONFIGURATION", err.Error())
 			return
 		}
-		s.groupChanged(d, name, "deleted")
 	}
 	if d.Status != "Succeeded" {
 		s.become(d, "Succeeded")

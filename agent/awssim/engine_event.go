@@ -20,26 +20,26 @@ func (s *Sim) event(d *deployment, t *target, name string, then func(ok bool)) {
 	if gone(s.state.Instances[t.ID]) {
 		// AWS gives a command 5 minutes to begin, and one that began an hour to end (limits.md).
 		s.after(s.Delays.Lost/12, func() {
-			s.finish(t, e, Outcome{ErrorCode: "UnknownError", Message: "CodeDeploy agent was not able to receive the lifecycle event. Check the CodeDeploy agent logs on your host and make sure the agent is running and can connect to the CodeDeploy server."}, then)
+			s.report(t, e, Outcome{ErrorCode: "UnknownError", Message: "CodeDeploy agent was not able to receive the lifecycle event. Check the CodeDeploy agent logs on your host and make sure the agent is running and can connect to the CodeDeploy server."}, then)
 		})
 		return
 	}
-	e.Status, e.Start = "InProgress", stamp{s.now()}
-	s.changed(Change{Kind: "event", Deployment: t.Deployment, Instance: t.ID, Event: name, Status: e.Status, Text: t.Label})
+	e.Status, e.Start = "InProgress", seconds{s.now()}
+	s.tell(Progress{Deployment: t.Deployment, Instance: t.ID, Label: t.Label, Event: name, Status: e.Status})
 	s.watch(t, e, then)
 	s.after(s.Delays.Timeout, func() {
-		s.finish(t, e, Outcome{ErrorCode: "UnknownError", Message: "The lifecycle event did not complete within the time allowed."}, then)
+		s.report(t, e, Outcome{ErrorCode: "UnknownError", Message: "The lifecycle event did not complete within the time allowed."}, then)
 	})
 	report := func(o Outcome) {
 		if !gone(s.state.Instances[t.ID]) { // nobody is left to report
-			s.finish(t, e, o, then)
+			s.report(t, e, o, then)
 		}
 	}
 	switch {
 	case name == "AllowTraffic":
-		s.route(d, t, e, s.Delays.Register, func(arn string) { s.register(arn, s.state.Instances[t.ID]) }, "healthy", report)
+		s.shift(d, t, e, s.Delays.Register, func(arn string) { s.register(arn, s.state.Instances[t.ID]) }, "healthy", report)
 	case name == "BlockTraffic":
-		s.route(d, t, e, s.Delays.Deregister, func(arn string) { s.deregister(arn, t.ID) }, "unused", report)
+		s.shift(d, t, e, s.Delays.Deregister, func(arn string) { s.deregister(arn, t.ID) }, "unused", report)
 	case s.Agent == nil:
 		s.after(s.Delays.Event, func() { report(Outcome{Succeeded: true}) })
 	default:
@@ -53,7 +53,7 @@ func (s *Sim) watch(t *target, e *event, then func(bool)) {
 		switch {
 		case e.Status != "InProgress":
 		case gone(s.state.Instances[t.ID]):
-			s.finish(t, e, Outcome{ErrorCode: "UnknownError", Message: "The instance did not report the end of the lifecycle event within the time allowed."}, then)
+			s.report(t, e, Outcome{ErrorCode: "UnknownError", Message: "The instance did not report the end of the lifecycle event within the time allowed."}, then)
 		default:
 			s.watch(t, e, then)
 		}
@@ -81,7 +81,7 @@ func (s *Sim) command(d *deployment, t *target, name string, report func(Outcome
 }
 
 // route changes an instance's registration with the deployment's target groups and waits for its state in all of them.
-func (s *Sim) route(d *deployment, t *target, e *event, takes time.Duration, act func(arn string), state string, report func(Outcome)) {
+func (s *Sim) shift(d *deployment, t *target, e *event, takes time.Duration, act func(arn string), state string, report func(Outcome)) {
 	arns := s.targetGroupsOf(d)
 	for _, arn := range arns {
 		act(arn)
@@ -107,7 +107,7 @@ func (s *Sim) targetGroupsOf(d *deployment) (arns []string) {
 	if b := d.Settings.Balancer; b != nil {
 		for _, n := range b.TargetGroups {
 			if tg := s.state.targetGroupNamed(n.Name); tg != nil {
-				arns = append(arns, tg.ARN)
+				arns = append(arns, tg.TargetGroupArn)
 			}
 		}
 	}
@@ -118,11 +118,11 @@ func (s *Sim) targetGroupsOf(d *deployment) (arns []string) {
 const maxLog = 4 << 10
 
 // finish ends an event, once.
-func (s *Sim) finish(t *target, e *event, o Outcome, then func(bool)) {
+func (s *Sim) report(t *target, e *event, o Outcome, then func(bool)) {
 	if e.Status != "InProgress" && e.Status != "Pending" {
 		return
 	}
-	now := stamp{s.now()}
+	now := seconds{s.now()}
 	e.Status, e.End, t.Updated = "Failed", now, now
 	if e.Start.IsZero() {
 		e.Start = now
@@ -138,6 +138,6 @@ func (s *Sim) finish(t *target, e *event, o Outcome, then func(bool)) {
 	}
 	log := strings.ToValidUTF8(o.Log[max(0, len(o.Log)-maxLog):], "")
 	e.Diagnostics = &diagnostics{o.ErrorCode, o.Script, o.Message, log}
-	s.changed(Change{Kind: "event", Deployment: t.Deployment, Instance: t.ID, Event: e.Name, Status: e.Status, Text: t.Label})
+	s.tell(Progress{Deployment: t.Deployment, Instance: t.ID, Label: t.Label, Event: e.Name, Status: e.Status, Text: o.Message})
 	then(o.Succeeded)
 }

@@ -32,7 +32,7 @@ type Config struct {
 	Health func(Target) (healthy bool, reason string)
 	// Deployed is told what happens in deployments, in order and as it happens: the simulator waits for it meanwhile,
 	// so that it has to be quick and must not call the simulator.
-	Deployed func(Change)
+	Deployed func(Progress)
 }
 
 // Sim is one simulated account in one region. Its methods may be called at any time, from any goroutine.
