@@ -82,7 +82,7 @@ func paged(key string, all []string, token string) (answer, error) {
 
 type applicationInput struct {
 	ApplicationName, ComputePlatform, Description, NextToken string
-	Revision                                                 *revisionInput
+	Revision                                                 *revision
 }
 
 // application finds an application or says that it is not there. That a name is there at all AWS's clients see to.
@@ -125,24 +125,15 @@ func listApplications(c *call, in *applicationInput) (any, error) {
 	return paged("applications", slices.Sorted(maps.Keys(c.st.Applications)), in.NextToken)
 }
 
-// revisionInput is a revision as a caller gives it.
-type revisionInput struct {
-	RevisionType   string
-	S3Location     *struct{ Bucket, Key, BundleType, Version, ETag string }
-	GitHubLocation *struct{ Repository, CommitID string }
-}
-
-func (r *revisionInput) revision() (*revision, error) {
+// check says whether a revision that a caller gave can be one.
+func (r *revision) check() error {
 	switch {
 	case r == nil:
-		return nil, refused("RevisionRequired", "Revision must be provided")
-	case r.RevisionType == "S3" && r.S3Location != nil:
-		l := r.S3Location
-		return &revision{Type: "S3", S3: &s3Place{l.Bucket, l.Key, l.BundleType, l.Version, l.ETag}}, nil
-	case r.RevisionType == "GitHub" && r.GitHubLocation != nil:
-		return &revision{Type: "GitHub", GitHub: &gitCommit{r.GitHubLocation.Repository, r.GitHubLocation.CommitID}}, nil
+		return refused("RevisionRequired", "Revision must be provided")
+	case r.Type == "S3" && r.S3 != nil, r.Type == "GitHub" && r.GitHub != nil:
+		return nil
 	}
-	return nil, refused("InvalidRevision", "The revision's type and location do not go together: %s", r.RevisionType)
+	return refused("InvalidRevision", "The revision's type and location do not go together: %s", r.Type)
 }
 
 // register adds a revision to what an application knows, or says that it was used again.
@@ -160,11 +151,10 @@ func registerRevision(c *call, in *applicationInput) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := in.Revision.revision()
-	if err != nil {
+	if err := in.Revision.check(); err != nil {
 		return nil, err
 	}
-	a.register(*r, in.Description, seconds{c.now()})
+	a.register(*in.Revision, in.Description, seconds{c.now()})
 	return nil, nil
 }
 
@@ -173,13 +163,9 @@ func getRevision(c *call, in *applicationInput) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := in.Revision.revision()
-	if err != nil {
-		return nil, err
-	}
-	if known, has := a.Revisions[r.name()]; has {
+	if known, has := a.Revisions[in.Revision.name()]; has {
 		info := answer{"description": known.Description, "registerTime": known.First, "firstUsedTime": known.First, "lastUsedTime": known.Last}
 		return answer{"applicationName": a.Name, "revision": known.Revision, "revisionInfo": info}, nil
 	}
-	return nil, refused("RevisionDoesNotExist", "No revision found for application %s: %s", a.Name, r.name())
+	return nil, refused("RevisionDoesNotExist", "No revision found for application %s: %s", a.Name, in.Revision.name())
 }

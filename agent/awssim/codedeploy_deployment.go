@@ -11,7 +11,7 @@ type deploymentInput struct {
 	DeploymentIDs                                                           []string
 	IncludeOnlyStatuses                                                     []string
 	CreateTimeRange                                                         struct{ Start, End *float64 }
-	Revision                                                                *revisionInput
+	Revision                                                                *revision
 	TargetInstances                                                         *targetInstances
 	AutoRollbackConfiguration                                               *autoRollback
 	AutoRollbackEnabled                                                     *bool
@@ -33,11 +33,7 @@ func createDeployment(c *call, in *deploymentInput) (any, error) {
 	}
 	d := &deployment{Creator: "user", Description: in.Description, Revision: g.Revision, TargetInstances: in.TargetInstances,
 		IgnoreStopFailures: in.IgnoreApplicationStopFailures, UpdateOutdatedOnly: in.UpdateOutdatedInstancesOnly, FileExists: in.FileExistsBehavior}
-	if in.Revision != nil {
-		if d.Revision, err = in.Revision.revision(); err != nil {
-			return nil, err
-		}
-	}
+	keep(&d.Revision, in.Revision)
 	if err := c.create(g, d, in.DeploymentConfigName, in.AutoRollbackConfiguration); err != nil {
 		return nil, err
 	}
@@ -46,8 +42,8 @@ func createDeployment(c *call, in *deploymentInput) (any, error) {
 
 // create makes a deployment to a group and starts it.
 func (s *Sim) create(g *deploymentGroup, d *deployment, config string, rollback *autoRollback) error {
-	if d.Revision == nil {
-		return refused("RevisionRequired", "Revision must be provided")
+	if err := d.Revision.check(); err != nil {
+		return err
 	}
 	d.Settings = g.Settings
 	if config != "" {

@@ -3,30 +3,16 @@ package awssim
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
 )
 
-// groupInput is a deployment group as a caller describes it. What is nil was not said: an update keeps it.
 type groupInput struct {
 	ApplicationName, NextToken                                              string
 	DeploymentGroupName, CurrentDeploymentGroupName, NewDeploymentGroupName string
 	DeploymentGroupNames                                                    []string
-
-	DeploymentConfigName             *string
-	ServiceRoleARN                   *string
-	OutdatedInstancesStrategy        *string
-	AutoScalingGroups                *[]string
-	EC2TagFilters                    *[]tagFilter
-	OnPremisesInstanceTagFilters     *[]tagFilter
-	DeploymentStyle                  *struct{ DeploymentType, DeploymentOption string }
-	BlueGreenDeploymentConfiguration *blueGreen
-	LoadBalancerInfo                 *balancerInfo
-	AutoRollbackConfiguration        *autoRollback
-	AlarmConfiguration               json.RawMessage
-	TriggerConfigurations            json.RawMessage
-	EC2TagSet                        json.RawMessage
 }
 
 // deploymentGroup finds a deployment group or says what is not there.
@@ -53,7 +39,7 @@ func createDeploymentGroup(c *call, in *groupInput) (any, error) {
 		Triggers: json.RawMessage("[]"), Outdated: "UPDATE",
 		Settings: settings{Config: "CodeDeployDefault.OneAtATime", Style: style{"IN_PLACE", "WITHOUT_TRAFFIC_CONTROL"}, Platform: a.Platform,
 			Alarms: json.RawMessage(`{"enabled":false,"ignorePollAlarmFailure":false,"alarms":[]}`)}}
-	if err := c.apply(g, in); err != nil {
+	if g, err = c.changed(g); err != nil {
 		return nil, err
 	}
 	g.ID = c.uid("deploymentgroup")
@@ -66,52 +52,59 @@ func updateDeploymentGroup(c *call, in *groupInput) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	bg := in.BlueGreenDeploymentConfiguration
-	if bg != nil && bg.copies() && in.AutoScalingGroups == nil {
-		// AWS wants them resent beside it, though the group has them (hashicorp/terraform-provider-aws #2233).
-		return nil, oneGroup()
-	}
-	changed := *g
-	if err := c.apply(&changed, in); err != nil {
+	if g, err = c.changed(g); err != nil {
 		return nil, err
 	}
 	groups := c.st.Applications[g.Application].Groups
-	if in.NewDeploymentGroupName != "" && in.NewDeploymentGroupName != g.Name {
-		if groups[in.NewDeploymentGroupName] != nil {
-			return nil, refused("DeploymentGroupAlreadyExists", "Deployment group already exists with name: %s", in.NewDeploymentGroupName)
+	if next := in.NewDeploymentGroupName; next != "" && next != g.Name {
+		if groups[next] != nil {
+			return nil, refused("DeploymentGroupAlreadyExists", "Deployment group already exists with name: %s", next)
 		}
 		delete(groups, g.Name)
-		changed.Name = in.NewDeploymentGroupName
+		g.Name = next
 	}
-	*g = changed
 	groups[g.Name] = g
 	return answer{"hooksNotCleanedUp": []hooked{}}, nil
 }
 
-// apply sets what the caller said, and checks the whole.
-func (c *call) apply(g *deploymentGroup, in *groupInput) error {
-	set(&g.Settings.Config, in.DeploymentConfigName)
-	set(&g.Role, in.ServiceRoleARN)
-	set(&g.Outdated, in.OutdatedInstancesStrategy)
-	set(&g.EC2Tags, in.EC2TagFilters)
-	set(&g.OnPremises, in.OnPremisesInstanceTagFilters)
-	keep(&g.Settings.BlueGreen, in.BlueGreenDeploymentConfiguration)
-	keep(&g.Settings.Balancer, in.LoadBalancerInfo)
-	keep(&g.Settings.AutoRollback, in.AutoRollbackConfiguration)
-	for to, from := range map[*json.RawMessage]json.RawMessage{&g.Settings.Alarms: in.AlarmConfiguration, &g.Triggers: in.TriggerConfigurations, &g.EC2TagSet: in.EC2TagSet} {
-		if from != nil {
-			*to = from
+// changed is a deployment group with what the caller said: what is not there, or null, was not said, and stays. A
+// structure or a list is replaced, not merged into.
+func (c *call) changed(g *deploymentGroup) (*deploymentGroup, error) {
+	var said deploymentGroup
+	if err := errors.Join(json.Unmarshal(c.body, &said), json.Unmarshal(c.body, &said.Settings)); err != nil {
+		return nil, refused("Serialization", "%s", err)
+	}
+	next := *g
+	to, from := &next.Settings, said.Settings
+	keep(&to.BlueGreen, from.BlueGreen)
+	keep(&to.Balancer, from.Balancer)
+	keep(&to.AutoRollback, from.AutoRollback)
+	given(&to.Alarms, from.Alarms)
+	given(&next.Triggers, said.Triggers)
+	given(&next.EC2TagSet, said.EC2TagSet)
+	given(&next.EC2Tags, said.EC2Tags)
+	given(&next.OnPremises, said.OnPremises)
+	to.Config, to.Style.Type, to.Style.Option = cmp.Or(from.Config, to.Config), cmp.Or(from.Style.Type, to.Style.Type), cmp.Or(from.Style.Option, to.Style.Option)
+	next.Role, next.Outdated = cmp.Or(said.Role, g.Role), cmp.Or(said.Outdated, g.Outdated)
+	switch {
+	case said.ScalingGroups != nil:
+		names := []string{}
+		for _, h := range said.ScalingGroups {
+			names = append(names, h.Name)
 		}
-	}
-	if s := in.DeploymentStyle; s != nil {
-		g.Settings.Style = style{cmp.Or(s.DeploymentType, "IN_PLACE"), cmp.Or(s.DeploymentOption, "WITHOUT_TRAFFIC_CONTROL")}
-	}
-	if in.AutoScalingGroups != nil {
-		if err := c.attach(g, *in.AutoScalingGroups); err != nil {
-			return err
+		if err := c.attach(&next, names); err != nil {
+			return nil, err
 		}
+	case from.BlueGreen.copies():
+		return nil, oneGroup() // AWS wants the groups resent beside it, though it has them (hashicorp/terraform-provider-aws #2233)
 	}
-	return g.check()
+	return &next, next.check()
+}
+
+func given[S ~[]E, E any](to *S, from S) {
+	if from != nil {
+		*to = from
+	}
 }
 
 func set[T any](to, from *T) {
@@ -130,23 +123,21 @@ func keep[T any](to **T, from *T) {
 func (s *Sim) attach(g *deploymentGroup, names []string) error {
 	next := []hooked{}
 	for _, name := range names {
-		if s.state.Groups[name] == nil {
-			return refused("InvalidAutoScalingGroup", "The specified Auto Scaling group does not exist: %s", name)
-		}
 		i := slices.IndexFunc(g.ScalingGroups, func(h hooked) bool { return h.Name == name })
-		if i >= 0 {
+		switch {
+		case i >= 0:
 			next = append(next, g.ScalingGroups[i])
-			continue
+		case s.state.Groups[name] == nil:
+			return refused("InvalidAutoScalingGroup", "The specified Auto Scaling group does not exist: %s", name)
+		default:
+			next = append(next, hooked{name, "CodeDeploy-managed-automatic-launch-deployment-hook-" + g.Name + "-" + s.uid("hook")})
 		}
-		next = append(next, hooked{name, "CodeDeploy-managed-automatic-launch-deployment-hook-" + g.Name + "-" + s.uid("hook")})
 	}
 	g.ScalingGroups = next
 	return nil
 }
 
-func (b *blueGreen) copies() bool {
-	return b != nil && b.Provision != nil && b.Provision.Action == "COPY_AUTO_SCALING_GROUP"
-}
+func (b *blueGreen) copies() bool { return b != nil && b.Provision.is("COPY_AUTO_SCALING_GROUP") }
 
 // oneGroup has AWS's words (hashicorp/terraform-provider-aws #2233, aws-cloudformation/cloudformation-coverage-roadmap #2071).
 func oneGroup() error {

@@ -2,6 +2,7 @@ package awssim
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -97,41 +98,46 @@ func (s *Sim) AddApplication(name string) (err error) {
 }
 
 // AddDeploymentGroup makes a deployment group.
-func (s *Sim) AddDeploymentGroup(spec DeploymentGroupSpec) (err error) {
-	role := "arn:aws:iam::" + s.Account + ":role/CodeDeployServiceRole"
-	in := &groupInput{ApplicationName: spec.Application, DeploymentGroupName: spec.Name, ServiceRoleARN: &role, AutoScalingGroups: &spec.ScalingGroups}
-	if spec.Config != "" {
-		in.DeploymentConfigName = &spec.Config
-	}
-	in.DeploymentStyle = &struct{ DeploymentType, DeploymentOption string }{}
+func (s *Sim) AddDeploymentGroup(spec DeploymentGroupSpec) error {
+	in := answer{"serviceRoleArn": "arn:aws:iam::" + s.Account + ":role/CodeDeployServiceRole", "autoScalingGroups": spec.ScalingGroups, "deploymentConfigName": cmp.Or(spec.Config, "CodeDeployDefault.OneAtATime")}
+	way := style{"IN_PLACE", "WITHOUT_TRAFFIC_CONTROL"}
 	if len(spec.TargetGroups) > 0 {
-		in.DeploymentStyle.DeploymentOption = "WITH_TRAFFIC_CONTROL"
-		in.LoadBalancerInfo = &balancerInfo{}
+		way.Option = "WITH_TRAFFIC_CONTROL"
+		info := &balancerInfo{}
 		for _, name := range spec.TargetGroups {
-			in.LoadBalancerInfo.TargetGroups = append(in.LoadBalancerInfo.TargetGroups, named{name})
+			info.TargetGroups = append(info.TargetGroups, named{name})
 		}
+		in["loadBalancerInfo"] = info
 	}
 	if spec.BlueGreen {
-		in.DeploymentStyle.DeploymentType = "BLUE_GREEN"
-		in.BlueGreenDeploymentConfiguration = spec.blueGreen()
+		way.Type = "BLUE_GREEN"
+		in["blueGreenDeploymentConfiguration"] = spec.blueGreen()
 	}
 	if spec.RollBack {
-		in.AutoRollbackConfiguration = &autoRollback{true, []string{"DEPLOYMENT_FAILURE", "DEPLOYMENT_STOP_ON_REQUEST"}}
+		in["autoRollbackConfiguration"] = autoRollback{true, []string{"DEPLOYMENT_FAILURE", "DEPLOYMENT_STOP_ON_REQUEST"}}
 	}
-	s.do(func() { _, err = createDeploymentGroup(&call{Sim: s, st: s.state}, in) })
+	in["deploymentStyle"] = way
+	body, err := json.Marshal(in)
+	if err != nil {
+		return err
+	}
+	s.do(func() {
+		_, err = createDeploymentGroup(&call{Sim: s, st: s.state, body: body}, &groupInput{ApplicationName: spec.Application, DeploymentGroupName: spec.Name})
+	})
 	return err
 }
 
 func (spec DeploymentGroupSpec) blueGreen() *blueGreen {
-	b := &blueGreen{&terminateOption{"TERMINATE", int(spec.TerminationWait.Minutes())}, &readyOption{Action: "CONTINUE_DEPLOYMENT"}, &provisionOption{"COPY_AUTO_SCALING_GROUP"}}
+	wait, ready := int(spec.TerminationWait.Minutes()), int(spec.ReadyWait.Minutes())
+	b := &blueGreen{&option{Action: "TERMINATE", TerminationWait: &wait}, &option{OnTimeout: "CONTINUE_DEPLOYMENT"}, &option{Action: "COPY_AUTO_SCALING_GROUP"}}
 	if spec.KeepBlue {
-		b.Terminate = &terminateOption{Action: "KEEP_ALIVE"}
+		b.Terminate = &option{Action: "KEEP_ALIVE"}
 	}
-	if spec.ReadyWait > 0 {
-		b.Ready = &readyOption{"STOP_DEPLOYMENT", int(spec.ReadyWait.Minutes())}
+	if ready > 0 {
+		b.Ready = &option{OnTimeout: "STOP_DEPLOYMENT", Wait: &ready}
 	}
 	if spec.Discover {
-		b.Provision = &provisionOption{"DISCOVER_EXISTING"}
+		b.Provision.Action = "DISCOVER_EXISTING"
 	}
 	return b
 }

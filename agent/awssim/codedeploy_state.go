@@ -90,23 +90,29 @@ type style struct {
 }
 
 type blueGreen struct {
-	Terminate *terminateOption `json:"terminateBlueInstancesOnDeploymentSuccess,omitempty"`
-	Ready     *readyOption     `json:"deploymentReadyOption,omitempty"`
-	Provision *provisionOption `json:"greenFleetProvisioningOption,omitempty"`
+	Terminate *option `json:"terminateBlueInstancesOnDeploymentSuccess,omitempty"` // TERMINATE or KEEP_ALIVE, and its wait
+	Ready     *option `json:"deploymentReadyOption,omitempty"`                     // CONTINUE_DEPLOYMENT or STOP_DEPLOYMENT, and its wait
+	Provision *option `json:"greenFleetProvisioningOption,omitempty"`              // COPY_AUTO_SCALING_GROUP or DISCOVER_EXISTING
 }
 
-type terminateOption struct {
-	Action string `json:"action,omitempty"` // TERMINATE or KEEP_ALIVE
-	Wait   int    `json:"terminationWaitTimeInMinutes"`
+// option is any of the three: each has its own names for the same two things.
+type option struct {
+	Action          string `json:"action,omitempty"`
+	TerminationWait *int   `json:"terminationWaitTimeInMinutes,omitempty"`
+	OnTimeout       string `json:"actionOnTimeout,omitempty"`
+	Wait            *int   `json:"waitTimeInMinutes,omitempty"`
 }
 
-type readyOption struct {
-	Action string `json:"actionOnTimeout,omitempty"` // CONTINUE_DEPLOYMENT or STOP_DEPLOYMENT
-	Wait   int    `json:"waitTimeInMinutes"`
+// is says whether an option was chosen.
+func (o *option) is(action string) bool {
+	return o != nil && (o.Action == action || o.OnTimeout == action)
 }
 
-type provisionOption struct {
-	Action string `json:"action,omitempty"` // COPY_AUTO_SCALING_GROUP or DISCOVER_EXISTING
+// minutes is how long an option waits.
+func (o *option) minutes() (n int) {
+	set(&n, o.Wait)
+	set(&n, o.TerminationWait)
+	return n
 }
 
 type balancerInfo struct {
@@ -155,6 +161,9 @@ type hooked struct {
 	Hook string `json:"hook"`
 }
 
+// UnmarshalJSON reads a name: so a caller gives a group.
+func (h *hooked) UnmarshalJSON(b []byte) error { return json.Unmarshal(b, &h.Name) }
+
 type lastDeployment struct {
 	ID      string  `json:"deploymentId"`
 	Status  string  `json:"status"`
@@ -175,7 +184,7 @@ type deployment struct {
 	Created            seconds           `json:"createTime"`
 	Started            seconds           `json:"startTime,omitzero"`
 	Completed          seconds           `json:"completeTime,omitzero"`
-	Overview           *overview         `json:"deploymentOverview,omitempty"`
+	Overview           map[string]int    `json:"deploymentOverview,omitempty"` // as it is answered
 	Description        string            `json:"description,omitempty"`
 	Creator            string            `json:"creator"`
 	IgnoreStopFailures bool              `json:"ignoreApplicationStopFailures"`
@@ -201,10 +210,6 @@ type deployment struct {
 type errorInformation struct {
 	Code    string `json:"code"`
 	Message string `json:"message"`
-}
-
-type overview struct {
-	Pending, InProgress, Succeeded, Failed, Skipped, Ready int
 }
 
 type rollbackInfo struct {
@@ -270,28 +275,15 @@ func over(status string) bool {
 }
 
 // counts is the overview of a deployment whose targets are known.
-func (d *deployment) counts() *overview {
+func (d *deployment) counts() map[string]int {
 	if len(d.Targets) == 0 {
 		return nil
 	}
-	o := &overview{}
+	counts := map[string]int{"Pending": 0, "InProgress": 0, "Succeeded": 0, "Failed": 0, "Skipped": 0, "Ready": 0}
 	for _, t := range d.Targets {
-		switch t.Status {
-		case "Pending":
-			o.Pending++
-		case "InProgress":
-			o.InProgress++
-		case "Succeeded":
-			o.Succeeded++
-		case "Failed":
-			o.Failed++
-		case "Skipped":
-			o.Skipped++
-		case "Ready":
-			o.Ready++
-		}
+		counts[t.Status]++
 	}
-	return o
+	return counts
 }
 
 func (d *deployment) target(id string) *target {

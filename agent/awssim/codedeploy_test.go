@@ -181,6 +181,16 @@ func TestCodeDeploySDK(t *testing.T) {
 	if diff := cmp.Diff(blueGreen, g.BlueGreenDeploymentConfiguration, ignoreMetadata()); diff != "" {
 		t.Error(diff)
 	}
+	s.group("other", 1)
+	for _, name := range []string{"other", "api-asg"} { // as one does who has the group follow green
+		_, err = c.UpdateDeploymentGroup(ctx, &codedeploy.UpdateDeploymentGroupInput{ApplicationName: shop, CurrentDeploymentGroupName: api, AutoScalingGroups: []string{name}, BlueGreenDeploymentConfiguration: blueGreen})
+		must(err)
+		got, err = c.GetDeploymentGroup(ctx, &codedeploy.GetDeploymentGroupInput{ApplicationName: shop, DeploymentGroupName: api})
+		must(err)
+		if asg := got.DeploymentGroupInfo.AutoScalingGroups; len(asg) != 1 || *asg[0].Name != name || got.DeploymentGroupInfo.LoadBalancerInfo == nil {
+			t.Errorf("%+v", got.DeploymentGroupInfo)
+		}
+	}
 	batch, err := c.BatchGetDeploymentGroups(ctx, &codedeploy.BatchGetDeploymentGroupsInput{ApplicationName: shop, DeploymentGroupNames: []string{"prod", "nosuch"}})
 	must(err)
 	if len(batch.DeploymentGroupsInfo) != 1 || !strings.Contains(*batch.ErrorMessage, "nosuch") {

@@ -2,7 +2,6 @@ package awssim
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strconv"
 	"time"
@@ -37,14 +36,20 @@ type Target struct {
 	Port    int
 }
 
-// registration is a target with its state.
+// registration is a target with its state: initial, healthy, unhealthy, draining or unused.
 type registration struct {
-	Target
-	State       string // initial, healthy, unhealthy, draining, unused
-	Reason      string
-	Description string
-	Good, Bad   int // checks in a row
+	ID              string `xml:"Target>Id"`
+	Port            int    `xml:"Target>Port"`
+	HealthCheckPort string
+	State           string `xml:"TargetHealth>State"`
+	Reason          string `xml:"TargetHealth>Reason,omitempty"`
+	Description     string `xml:"TargetHealth>Description,omitempty"`
+
+	Address   string `xml:"-"`
+	Good, Bad int    `xml:"-"` // checks in a row
 }
+
+func (r *registration) target() Target { return Target{r.ID, r.Address, r.Port} }
 
 // balancer is a load balancer with its listeners.
 type balancer struct {
@@ -98,12 +103,21 @@ func (s *Sim) registerTarget(tg *targetGroup, t Target) {
 	if have := tg.Targets[t.key()]; have != nil && have.State != "draining" {
 		return
 	}
-	r := &registration{Target: t, State: "initial", Reason: "Elb.RegistrationInProgress", Description: "Target registration is in progress"}
+	r := tg.newRegistration(t)
+	r.State, r.Reason, r.Description = "initial", "Elb.RegistrationInProgress", "Target registration is in progress"
 	if len(s.state.balancersOf(tg.TargetGroupArn)) == 0 {
 		r.unused("Target.NotInUse")
 	}
 	tg.Targets[t.key()] = r
 	s.probeLater(tg, r)
+}
+
+func (tg *targetGroup) newRegistration(t Target) *registration {
+	r := &registration{ID: t.ID, Address: t.Address, Port: cmp.Or(t.Port, tg.Port), HealthCheckPort: tg.HealthCheckPort}
+	if r.HealthCheckPort == "traffic-port" {
+		r.HealthCheckPort = strconv.Itoa(r.Port)
+	}
+	return r
 }
 
 // deregister takes an instance, at whatever ports, out of a target group. What is not registered is no error.
@@ -125,13 +139,13 @@ func (s *Sim) deregisterTarget(tg *targetGroup, r *registration) {
 	}
 	seconds, err := strconv.Atoi(tg.Attributes["deregistration_delay.timeout_seconds"])
 	if r.State == "unused" || err == nil && seconds == 0 {
-		delete(tg.Targets, r.key())
+		delete(tg.Targets, r.target().key())
 		return
 	}
 	r.State, r.Reason, r.Description = "draining", "Target.DeregistrationInProgress", "Target deregistration is in progress"
 	s.after(s.Delays.Deregister*time.Duration(seconds)/300, func() {
-		if tg.Targets[r.key()] == r && r.State == "draining" {
-			delete(tg.Targets, r.key())
+		if tg.Targets[r.target().key()] == r && r.State == "draining" {
+			delete(tg.Targets, r.target().key())
 		}
 	})
 }
@@ -182,7 +196,7 @@ func (s *Sim) InService(arn string) []Target {
 	if tg := s.state.TargetGroups[arn]; tg != nil {
 		for _, r := range tg.Targets {
 			if r.State == "healthy" {
-				all = append(all, r.Target)
+				all = append(all, r.target())
 			}
 		}
 	}
@@ -198,7 +212,7 @@ func (s *Sim) probeLater(tg *targetGroup, r *registration) {
 
 // probe is one health check.
 func (s *Sim) probe(tg *targetGroup, r *registration) {
-	if tg.Targets[r.key()] != r || s.state.TargetGroups[tg.TargetGroupArn] != tg || r.State == "draining" {
+	if tg.Targets[r.target().key()] != r || s.state.TargetGroups[tg.TargetGroupArn] != tg || r.State == "draining" {
 		return
 	}
 	in := s.state.Instances[r.ID]
@@ -219,14 +233,14 @@ func (s *Sim) probe(tg *targetGroup, r *registration) {
 		return
 	}
 	s.done.Go(func() {
-		healthy, reason := s.Health(r.Target)
+		healthy, reason := s.Health(r.target())
 		s.do(func() { s.verdict(tg, r, healthy, reason) })
 	})
 }
 
 // verdict counts a health check's result.
 func (s *Sim) verdict(tg *targetGroup, r *registration, healthy bool, reason string) {
-	if tg.Targets[r.key()] != r || r.State == "draining" {
+	if tg.Targets[r.target().key()] != r || r.State == "draining" {
 		return
 	}
 	defer s.probeLater(tg, r)
@@ -249,7 +263,7 @@ func (s *Sim) verdict(tg *targetGroup, r *registration, healthy bool, reason str
 		r.State, r.Reason = "unhealthy", cmp.Or(reason, "Target.FailedHealthChecks")
 		switch r.Reason {
 		case "Target.ResponseCodeMismatch":
-			r.Description = fmt.Sprintf("Health checks failed with a code other than those of %v", tg.Matcher)
+			r.Description = "Health checks failed with these codes: [500]" // the check tells no code
 		case "Target.Timeout":
 			r.Description = "Request timed out"
 		default:

@@ -303,16 +303,6 @@ func deregisterTargets(c *call) (any, error) {
 	return struct{}{}, err
 }
 
-// targetHealth is a registration as it is described.
-type targetHealth struct {
-	ID              string `xml:"Target>Id"`
-	Port            int    `xml:"Target>Port"`
-	HealthCheckPort string
-	State           string `xml:"TargetHealth>State"`
-	Reason          string `xml:"TargetHealth>Reason,omitempty"`
-	Description     string `xml:"TargetHealth>Description,omitempty"`
-}
-
 func describeTargetHealth(c *call) (any, error) {
 	tg, targets, err := c.targets()
 	if err != nil {
@@ -322,9 +312,8 @@ func describeTargetHealth(c *call) (any, error) {
 	for _, t := range targets {
 		all := tg.registered(t.ID, t.Port)
 		if len(all) == 0 {
-			r := &registration{Target: Target{ID: t.ID, Port: cmp.Or(t.Port, tg.Port)}}
-			r.unused("Target.NotRegistered")
-			all = append(all, r)
+			all = append(all, tg.newRegistration(t))
+			all[0].unused("Target.NotRegistered")
 		}
 		found = append(found, all...)
 	}
@@ -334,14 +323,10 @@ func describeTargetHealth(c *call) (any, error) {
 		}
 	}
 	var out struct {
-		TargetHealthDescriptions elbList[targetHealth]
+		TargetHealthDescriptions elbList[registration]
 	}
 	for _, r := range found {
-		port := tg.HealthCheckPort
-		if port == "traffic-port" {
-			port = strconv.Itoa(r.Port)
-		}
-		out.TargetHealthDescriptions.Member = append(out.TargetHealthDescriptions.Member, targetHealth{r.ID, r.Port, port, r.State, r.Reason, r.Description})
+		out.TargetHealthDescriptions.Member = append(out.TargetHealthDescriptions.Member, *r)
 	}
 	return out, nil
 }

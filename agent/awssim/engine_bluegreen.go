@@ -149,13 +149,13 @@ func (s *Sim) install(d *deployment, green []*instance) {
 // ready reroutes at once, or waits to be told to.
 func (s *Sim) ready(d *deployment) {
 	option := d.Settings.BlueGreen.Ready
-	if option == nil || option.Action != "STOP_DEPLOYMENT" {
+	if !option.is("STOP_DEPLOYMENT") {
 		s.reroute(d)
 		return
 	}
 	d.Phase = "ready"
 	s.become(d, "Ready")
-	s.after(time.Duration(option.Wait)*s.Delays.Minute, func() {
+	s.after(time.Duration(option.minutes())*s.Delays.Minute, func() {
 		if d.Phase == "ready" && !over(d.Status) {
 			d.Stopping = "TIMEOUT"
 			s.stopped(d)
@@ -192,7 +192,7 @@ func (s *Sim) handOver(d *deployment) {
 		}
 	}
 	option := d.Settings.BlueGreen.Terminate
-	if option == nil || option.Action != "TERMINATE" {
+	if !option.is("TERMINATE") {
 		s.succeed(d)
 		return
 	}
@@ -204,7 +204,7 @@ func (s *Sim) handOver(d *deployment) {
 	if s.Switches.SucceedBeforeEnd {
 		s.become(d, "Succeeded")
 	}
-	s.after(time.Duration(option.Wait)*s.Delays.Minute, func() {
+	s.after(time.Duration(option.minutes())*s.Delays.Minute, func() {
 		if d.Phase == "terminate" && d.Stopping == "" {
 			s.endBlue(d)
 		}

@@ -156,7 +156,7 @@ func TestRecorded(t *testing.T) {
 		return values.Encode()
 	}
 	older := []string{".deploymentGroupInfo.targetRevision", ".deploymentGroupInfo.lastSuccessfulDeployment", ".deploymentGroupInfo.lastAttemptedDeployment"} // of a group that was deployed to
-	forward := []string{".Listeners.DefaultActions.ForwardConfig", ".Listeners.DefaultActions.Order"}                                                        // not simulated
+	forward := []string{".Listeners.DefaultActions.ForwardConfig", ".Listeners.DefaultActions.Order"}                                                         // not simulated
 	for _, c := range []struct {
 		operation, body string
 		which           int // of the recordings
