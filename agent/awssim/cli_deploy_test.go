@@ -62,7 +62,7 @@ func TestDebianCLI(t *testing.T) {
 		{"deploy get-application --application-name shop", `"computePlatform": "Server"`},
 		{"deploy list-applications", `"shop"`},
 		{"deploy register-application-revision --application-name shop" + revision, ""},
-		{"deploy get-application-revision --application-name shop" + revision, "registerTime"},
+		{"deploy get-application-revision --application-name shop" + revision, `"bucket": "revisions"`},
 		{"deploy get-deployment-config --deployment-config-name CodeDeployDefault.HalfAtATime", "FLEET_PERCENT"},
 		{"deploy list-deployment-configs", "CodeDeployDefault.OneAtATime"},
 		{"deploy create-deployment-group --application-name shop --deployment-group-name new --service-role-arn arn:aws:iam::1:role/r", "deploymentGroupId"},

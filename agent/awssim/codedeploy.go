@@ -63,8 +63,8 @@ func deploys[I any](write bool, f func(*call, *I) (any, error)) operation {
 // pageSize is how many things a list answers at once. AWS's own is 100 for deployments and targets.
 const pageSize = 100
 
-// paged is the answer of a list: the part that a token stands for, and the next part's token where there is more.
-func paged(key string, all []string, token string) (answer, error) {
+// listed is the answer of a list: the part that a token stands for, and the next part's token where there is more.
+func listed(key string, all []string, token string) (answer, error) {
 	from, err := 0, error(nil)
 	if token != "" {
 		from, err = strconv.Atoi(token)
@@ -108,7 +108,7 @@ func (s *Sim) addApplication(name, platform string) (string, error) {
 	if platform == "" {
 		platform = "Server"
 	}
-	a := &application{ID: s.uid("application"), Name: name, Created: seconds{s.now()}, Platform: platform, Groups: map[string]*deploymentGroup{}, Revisions: map[string]registered{}}
+	a := &application{ID: s.uid("application"), Name: name, Created: seconds{s.now()}, Platform: platform, Groups: map[string]*deploymentGroup{}, Revisions: map[string]*revision{}}
 	s.state.Applications[name] = a
 	return a.ID, nil
 }
@@ -122,7 +122,7 @@ func getApplication(c *call, in *applicationInput) (any, error) {
 }
 
 func listApplications(c *call, in *applicationInput) (any, error) {
-	return paged("applications", slices.Sorted(maps.Keys(c.st.Applications)), in.NextToken)
+	return listed("applications", slices.Sorted(maps.Keys(c.st.Applications)), in.NextToken)
 }
 
 // check says whether a revision that a caller gave can be one.
@@ -136,16 +136,6 @@ func (r *revision) check() error {
 	return refused("InvalidRevision", "The revision's type and location do not go together: %s", r.Type)
 }
 
-// register adds a revision to what an application knows, or says that it was used again.
-func (a *application) register(r revision, description string, at seconds) {
-	known, has := a.Revisions[r.name()]
-	if !has {
-		known = registered{r, description, at, at}
-	}
-	known.Last = at
-	a.Revisions[r.name()] = known
-}
-
 func registerRevision(c *call, in *applicationInput) (any, error) {
 	a, err := c.application(in.ApplicationName)
 	if err != nil {
@@ -154,7 +144,7 @@ func registerRevision(c *call, in *applicationInput) (any, error) {
 	if err := in.Revision.check(); err != nil {
 		return nil, err
 	}
-	a.register(*in.Revision, in.Description, seconds{c.now()})
+	a.Revisions[in.Revision.name()] = in.Revision
 	return nil, nil
 }
 
@@ -164,8 +154,7 @@ func getRevision(c *call, in *applicationInput) (any, error) {
 		return nil, err
 	}
 	if known, has := a.Revisions[in.Revision.name()]; has {
-		info := answer{"description": known.Description, "registerTime": known.First, "firstUsedTime": known.First, "lastUsedTime": known.Last}
-		return answer{"applicationName": a.Name, "revision": known.Revision, "revisionInfo": info}, nil
+		return answer{"applicationName": a.Name, "revision": known, "revisionInfo": answer{}}, nil
 	}
 	return nil, refused("RevisionDoesNotExist", "No revision found for application %s: %s", a.Name, in.Revision.name())
 }

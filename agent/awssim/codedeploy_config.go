@@ -47,7 +47,7 @@ func getDeploymentConfig(c *call, in *configInput) (any, error) {
 }
 
 func listDeploymentConfigs(c *call, in *configInput) (any, error) {
-	return paged("deploymentConfigsList", slices.Sorted(maps.Keys(configs())), in.NextToken)
+	return listed("deploymentConfigsList", slices.Sorted(maps.Keys(configs())), in.NextToken)
 }
 
 func noConfig(name string) error {

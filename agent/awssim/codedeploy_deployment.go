@@ -68,9 +68,9 @@ func (s *Sim) create(g *deploymentGroup, d *deployment, config string, rollback 
 		d.Originals = append(d.Originals, h.Name)
 	}
 	s.state.Deployments[d.ID] = d
-	s.state.Applications[g.Application].register(*d.Revision, "Application revision registered by Deployment ID: "+d.ID, d.Created)
+	s.state.Applications[g.Application].Revisions[d.Revision.name()] = d.Revision
 	s.become(d, "Created")
-	s.after(0, func() { s.become(d, "Queued"); s.after(0, func() { s.begin(d) }) })
+	s.after(0, func() { s.become(d, "Queued"); s.after(0, func() { s.dequeue(d) }) })
 	return nil
 }
 
@@ -139,7 +139,7 @@ func listDeployments(c *call, in *deploymentInput) (any, error) {
 	for _, d := range found {
 		ids = append(ids, d.ID)
 	}
-	return paged("deployments", ids, in.NextToken)
+	return listed("deployments", ids, in.NextToken)
 }
 
 func stopDeployment(c *call, in *deploymentInput) (any, error) {
@@ -219,7 +219,7 @@ func listDeploymentTargets(c *call, in *targetInput) (any, error) {
 			ids = append(ids, t.ID)
 		}
 	}
-	return paged("targetIds", ids, in.NextToken)
+	return listed("targetIds", ids, in.NextToken)
 }
 
 // described is a target as it is answered.

@@ -36,9 +36,8 @@ func createDeploymentGroup(c *call, in *groupInput) (any, error) {
 		return nil, refused("DeploymentGroupAlreadyExists", "Deployment group already exists with name: %s", in.DeploymentGroupName)
 	}
 	g := &deploymentGroup{Application: a.Name, Name: in.DeploymentGroupName, EC2Tags: []tagFilter{}, OnPremises: []tagFilter{}, ScalingGroups: []hooked{},
-		Triggers: json.RawMessage("[]"), Outdated: "UPDATE",
-		Settings: settings{Config: "CodeDeployDefault.OneAtATime", Style: style{"IN_PLACE", "WITHOUT_TRAFFIC_CONTROL"}, Platform: a.Platform,
-			Alarms: json.RawMessage(`{"enabled":false,"ignorePollAlarmFailure":false,"alarms":[]}`)}}
+		Triggers: json.RawMessage("[]"), Outdated: "UPDATE", Alarms: json.RawMessage(`{"enabled":false,"ignorePollAlarmFailure":false,"alarms":[]}`),
+		Settings: settings{Config: "CodeDeployDefault.OneAtATime", Style: style{"IN_PLACE", "WITHOUT_TRAFFIC_CONTROL"}, Platform: a.Platform}}
 	if g, err = c.changed(g); err != nil {
 		return nil, err
 	}
@@ -79,7 +78,7 @@ func (c *call) changed(g *deploymentGroup) (*deploymentGroup, error) {
 	keep(&to.BlueGreen, from.BlueGreen)
 	keep(&to.Balancer, from.Balancer)
 	keep(&to.AutoRollback, from.AutoRollback)
-	given(&to.Alarms, from.Alarms)
+	given(&next.Alarms, said.Alarms)
 	given(&next.Triggers, said.Triggers)
 	given(&next.EC2TagSet, said.EC2TagSet)
 	given(&next.EC2Tags, said.EC2Tags)
@@ -196,7 +195,7 @@ func listDeploymentGroups(c *call, in *groupInput) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	out, err := paged("deploymentGroups", slices.Sorted(maps.Keys(a.Groups)), in.NextToken)
+	out, err := listed("deploymentGroups", slices.Sorted(maps.Keys(a.Groups)), in.NextToken)
 	if err != nil {
 		return nil, err
 	}

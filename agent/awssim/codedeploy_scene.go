@@ -145,7 +145,7 @@ func (spec DeploymentGroupSpec) blueGreen() *blueGreen {
 // Deploy starts a deployment.
 func (s *Sim) Deploy(spec DeploymentSpec) (id string, err error) {
 	d := &deployment{Creator: cmp.Or(spec.Creator, "user"), Only: spec.Instances, IgnoreStopFailures: spec.IgnoreStopFailures,
-		Revision: &revision{Type: "S3", S3: &s3Place{Bucket: "revisions", Key: spec.Revision, Type: "tgz"}}}
+		Revision: &revision{Type: "S3", S3: map[string]string{"bucket": "revisions", "key": spec.Revision, "bundleType": "tgz"}}}
 	if len(spec.Replacement) > 0 {
 		d.TargetInstances = &targetInstances{ScalingGroups: spec.Replacement}
 	}

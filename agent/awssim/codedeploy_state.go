@@ -1,6 +1,7 @@
 package awssim
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"hash/fnv"
@@ -30,58 +31,32 @@ type application struct {
 	Platform string  `json:"computePlatform"`
 
 	Groups    map[string]*deploymentGroup `json:"-"` // by name
-	Revisions map[string]registered       `json:"-"` // by revision.name
-}
-
-// registered is a revision that an application knows.
-type registered struct {
-	Revision    revision
-	Description string
-	First, Last seconds
+	Revisions map[string]*revision        `json:"-"` // by revision.name
 }
 
 // revision is where a bundle lies.
 type revision struct {
-	Type   string     `json:"revisionType"`
-	S3     *s3Place   `json:"s3Location,omitempty"`
-	GitHub *gitCommit `json:"gitHubLocation,omitempty"`
-}
-
-type s3Place struct {
-	Bucket  string `json:"bucket"`
-	Key     string `json:"key"`
-	Type    string `json:"bundleType,omitempty"`
-	Version string `json:"version,omitempty"`
-	ETag    string `json:"eTag,omitempty"`
-}
-
-type gitCommit struct {
-	Repository string `json:"repository"`
-	Commit     string `json:"commitId"`
+	Type   string            `json:"revisionType"`
+	S3     map[string]string `json:"s3Location,omitempty"`
+	GitHub map[string]string `json:"gitHubLocation,omitempty"`
 }
 
 // name is what a Command calls it.
 func (r *revision) name() string {
-	switch {
-	case r == nil:
+	if r == nil {
 		return ""
-	case r.S3 != nil:
-		return r.S3.Key
-	case r.GitHub != nil:
-		return r.GitHub.Commit
 	}
-	return ""
+	return cmp.Or(r.S3["key"], r.GitHub["commitId"])
 }
 
 // settings are what a deployment takes from its group as it was then. What this AWS does not act on is kept as sent.
 type settings struct {
-	Config       string          `json:"deploymentConfigName"`
-	Style        style           `json:"deploymentStyle"`
-	BlueGreen    *blueGreen      `json:"blueGreenDeploymentConfiguration,omitempty"`
-	Balancer     *balancerInfo   `json:"loadBalancerInfo,omitempty"`
-	AutoRollback *autoRollback   `json:"autoRollbackConfiguration,omitempty"`
-	Platform     string          `json:"computePlatform"`
-	Alarms       json.RawMessage `json:"alarmConfiguration,omitempty"`
+	Config       string        `json:"deploymentConfigName"`
+	Style        style         `json:"deploymentStyle"`
+	BlueGreen    *blueGreen    `json:"blueGreenDeploymentConfiguration,omitempty"`
+	Balancer     *balancerInfo `json:"loadBalancerInfo,omitempty"`
+	AutoRollback *autoRollback `json:"autoRollbackConfiguration,omitempty"`
+	Platform     string        `json:"computePlatform"`
 }
 
 type style struct {
@@ -142,6 +117,7 @@ type deploymentGroup struct {
 	Role           string          `json:"serviceRoleArn"`
 	Revision       *revision       `json:"targetRevision,omitempty"`
 	Triggers       json.RawMessage `json:"triggerConfigurations,omitempty"`
+	Alarms         json.RawMessage `json:"alarmConfiguration,omitempty"`
 	Outdated       string          `json:"outdatedInstancesStrategy"`
 	LastSuccessful *lastDeployment `json:"lastSuccessfulDeployment,omitempty"`
 	LastAttempted  *lastDeployment `json:"lastAttemptedDeployment,omitempty"`

@@ -216,7 +216,7 @@ func (s *Sim) probe(tg *targetGroup, r *registration) {
 		return
 	}
 	in := s.state.Instances[r.ID]
-	if in != nil && in.State == "Terminated" {
+	if in != nil && (in.Gone || in.State == "Terminated") {
 		s.deregisterTarget(tg, r) // as EC2's end of an instance does
 		return
 	}

@@ -48,8 +48,8 @@ func blockEvents() []string {
 	return []string{"BeforeBlockTraffic", "BlockTraffic", "AfterBlockTraffic"}
 }
 
-// begin takes a deployment out of the queue.
-func (s *Sim) begin(d *deployment) {
+// dequeue takes a deployment out of the queue.
+func (s *Sim) dequeue(d *deployment) {
 	if over(d.Status) {
 		return
 	}
@@ -169,7 +169,7 @@ func (g *stage) advance() {
 func (g *stage) step(t *target, i int) {
 	if i == len(g.events) || g.d.Stopping != "" {
 		if i == len(g.events) {
-			g.mark(t, g.end)
+			g.markTarget(t, g.end)
 		}
 		g.after(0, func() { g.running--; g.advance() })
 		return
@@ -184,12 +184,12 @@ func (g *stage) step(t *target, i int) {
 		g.running--
 		g.failed++
 		g.skip(t)
-		g.mark(t, "Failed")
+		g.markTarget(t, "Failed")
 		g.advance()
 	})
 }
 
-func (s *Sim) mark(t *target, status string) {
+func (s *Sim) markTarget(t *target, status string) {
 	t.Status, t.Updated = status, seconds{s.now()}
 	s.tell(Progress{Deployment: t.Deployment, Instance: t.ID, Label: t.Label, Status: status})
 }
@@ -208,7 +208,7 @@ func (s *Sim) close(d *deployment) {
 	for _, t := range d.Targets {
 		s.skip(t)
 		if slices.Contains([]string{"Pending", "Ready", "InProgress"}, t.Status) {
-			s.mark(t, "Skipped")
+			s.markTarget(t, "Skipped")
 		}
 	}
 }

@@ -8,14 +8,14 @@ import (
 
 // gone says that nothing runs on an instance any more. One whose termination waits for a lifecycle action still runs.
 func gone(in *instance) bool {
-	return in == nil || strings.HasPrefix(in.State, "Terminat") && in.State != "Terminating:Wait"
+	return in == nil || in.Gone || strings.HasPrefix(in.State, "Terminat") && in.State != "Terminating:Wait"
 }
 
 // event has one instance go through one lifecycle event, and says later how it came out.
 func (s *Sim) event(d *deployment, t *target, name string, then func(ok bool)) {
 	e := t.Events[slices.IndexFunc(t.Events, func(e *event) bool { return e.Name == name })]
 	if t.Status != "InProgress" {
-		s.mark(t, "InProgress")
+		s.markTarget(t, "InProgress")
 	}
 	if gone(s.state.Instances[t.ID]) {
 		// AWS gives a command 5 minutes to begin, and one that began an hour to end (limits.md).

@@ -175,6 +175,7 @@ func TestBlueGreen(t *testing.T) {
 	if diff := cmp.Diff(want, story(s.end(id))); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
+	s.Advance(10 * time.Minute)
 	s.do(func() {
 		if s.state.Groups["blue"] != nil {
 			t.Error("blue is still there")

@@ -56,4 +56,5 @@ type instance struct {
 	Launched        time.Time
 	InServiceSince  time.Time
 	Tags            map[string]string
+	Gone            bool // EC2 has terminated it, whatever its State says: Auto Scaling may not know
 }
