@@ -28,6 +28,13 @@ type Config struct {
 	Agent    Agent // who runs lifecycle events on the instances; nil: nobody, each takes Delays.Event and succeeds
 	// Addresses gives the private address of the n-th instance, from 1; nil: one in 10.0.0.0/16.
 	Addresses func(n int) string
+
+	// Health is what a load balancer's health check finds; a reason is one of Target.ResponseCodeMismatch,
+	// Target.Timeout, Target.FailedHealthChecks. nil, and on a virtual clock: an instance is healthy unless it is broken.
+	Health func(Target) (healthy bool, reason string)
+	// Deployed is told what happens in deployments, in order and as it happens: the simulator waits for it meanwhile,
+	// so that it has to be quick and must not call the simulator.
+	Deployed func(Progress)
 }
 
 // Sim is one simulated account in one region. Its methods may be called at any time, from any goroutine.
@@ -38,6 +45,8 @@ type Sim struct {
 	clock    time.Time // of a virtual clock
 	queue    queue
 	seq      int
+	busy     int        // agents at work
+	idle     *sync.Cond // one of them is done
 	history  []snapshot // what stale reads see; kept only while a fault wants it
 	faults   []*fault
 	requests []Request
@@ -64,6 +73,7 @@ func New(c Config) (*Sim, error) {
 	}
 	c.Delays = c.Delays.withDefaults()
 	s := &Sim{Config: c, state: newState(), clock: c.Start, wake: make(chan struct{}, 1), services: services(), metadata: map[string]string{}}
+	s.idle = sync.NewCond(&s.mu)
 	s.ctx, s.end = context.WithCancel(context.Background())
 	var err error
 	if s.url, err = s.serve("127.0.0.1:0", http.HandlerFunc(s.api)); err != nil {
@@ -124,12 +134,21 @@ func (s *Sim) now() time.Time {
 	return time.Now()
 }
 
-// Advance moves a virtual clock on, through everything that falls due meanwhile, in order.
+// Advance moves a virtual clock on, through everything that falls due meanwhile, in order. Agents take no virtual
+// time: it waits for those that are at work before it goes on to the next instant.
 func (s *Sim) Advance(d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	end := s.clock.Add(d)
-	s.settle(end)
+	for {
+		for s.busy > 0 {
+			s.idle.Wait()
+		}
+		if len(s.queue) == 0 || s.queue[0].at.After(end) {
+			break
+		}
+		s.settle(s.queue[0].at)
+	}
 	s.clock = end
 }
 

@@ -12,13 +12,14 @@ type state struct {
 	ScheduleDirs map[string]time.Time    // schedule groups by name, and since when
 	Activities   []*activity             // of Auto Scaling, in order of start; those of deleted groups stay
 	TargetGroups map[string]*targetGroup // by ARN
+	Balancers    map[string]*balancer    // load balancers by ARN; listeners are in them
 	Applications map[string]*application // CodeDeploy's, by name; deployment groups are in them
 	Deployments  map[string]*deployment  // by id
 }
 
 func newState() *state {
 	return &state{Groups: map[string]*group{}, Instances: map[string]*instance{}, Alarms: map[string]*alarm{}, Schedules: map[string]*schedule{}, ScheduleDirs: map[string]time.Time{"default": {}},
-		TargetGroups: map[string]*targetGroup{}, Applications: map[string]*application{}, Deployments: map[string]*deployment{}}
+		TargetGroups: map[string]*targetGroup{}, Balancers: map[string]*balancer{}, Applications: map[string]*application{}, Deployments: map[string]*deployment{}}
 }
 
 // group is an Auto Scaling group.
