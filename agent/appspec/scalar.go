@@ -119,15 +119,33 @@ func float(s string) scalar {
 }
 
 func floatScalar(f float64) scalar {
-	text := strconv.FormatFloat(f, 'g', -1, 64)
-	if !math.IsInf(f, 0) && !math.IsNaN(f) && !strings.ContainsAny(text, ".e") {
-		text += ".0"
-	}
 	whole := int64(0)
 	if !math.IsNaN(f) {
 		whole = int64(max(min(f, 1e15), -1e15))
 	}
-	return scalar{kind: kindFloat, text: text, float: f, whole: whole, truth: true}
+	return scalar{kind: kindFloat, text: floatText(f), float: f, whole: whole, truth: true}
+}
+
+// floatText is Ruby's Float#to_s: 1.0e+15 and 1.0e-05 where the exponent is that large or small.
+func floatText(f float64) string {
+	switch {
+	case math.IsNaN(f):
+		return "NaN"
+	case math.IsInf(f, 0):
+		return strings.TrimPrefix(strconv.FormatFloat(f, 'f', -1, 64), "+") + "inity"
+	}
+	text := strconv.FormatFloat(f, 'f', -1, 64)
+	if size := math.Abs(f); size >= 1e15 || size < 1e-4 && size > 0 {
+		text = strconv.FormatFloat(f, 'e', -1, 64)
+	}
+	digits, exponent, isExp := strings.Cut(text, "e")
+	if !strings.Contains(digits, ".") {
+		digits += ".0"
+	}
+	if isExp {
+		return digits + "e" + exponent
+	}
+	return digits
 }
 
 func intScalar(n int64) scalar {
@@ -153,7 +171,7 @@ func parseInt(s string) scalar {
 	return sc
 }
 
-var leadingInt = regexp.MustCompile(`^\s*([-+]?\d+(?:_\d+)*)`)
+var leadingInt = regexp.MustCompile(`^[\s\v]*([-+]?\d+(?:_\d+)*)`)
 
 // toInt is Ruby's to_i of a text or a number; false where Ruby has no to_i.
 func (s scalar) toInt() (int64, bool) {
