@@ -198,6 +198,9 @@ func (p parser) event(name string, at problem.Position) {
 	}
 }
 
+// ShellCharacters are those that the CodeDeploy agent, which gives a script's path to a shell unquoted, trips over.
+const ShellCharacters = " \t;&|<>()$`\\\"'*?[#~=%!{}"
+
 func (p parser) hook(event string, item value) (Hook, error) {
 	h := Hook{Position: item.at}
 	if item.kind != kindMap {
@@ -220,7 +223,7 @@ func (p parser) hook(event string, item value) (Hook, error) {
 	if sudo.kind == kindString && (strings.EqualFold(sudo.text, "false") || strings.EqualFold(sudo.text, "no")) {
 		p.warn(sudo.at, "sudo-text", "sudo: false", "sudo is the text %q, which the CodeDeploy agent takes for true", sudo.text)
 	}
-	if strings.ContainsAny(h.Location, " \t;&|<>()$`\\\"'*?[#~=%!{}") {
+	if strings.ContainsAny(h.Location, ShellCharacters) {
 		p.warn(loc.at, "location-unquoted", "rename the script; arguments are not supported", "the CodeDeploy agent 1.x passes %q to a shell unquoted", h.Location)
 	}
 	p.unknownKeys(item)
