@@ -6,6 +6,7 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -56,7 +57,7 @@ EXIT STATUS
 func (a *app) runChecks(c *cobra.Command, checks []check.Named, watch bool) error {
 	ctx := c.Context()
 	for {
-		results := check.Run(ctx, checks, a.progress(len(checks)))
+		results := check.Run(ctx, checks, a.progress(checks))
 		passed := true
 		for _, r := range results {
 			passed = passed && r.Verdict == check.Pass
@@ -81,11 +82,15 @@ func (a *app) runChecks(c *cobra.Command, checks []check.Named, watch bool) erro
 }
 
 // progress draws the live table on a terminal: each update rewrites it in place. Elsewhere a line says each new reason.
-func (a *app) progress(n int) func(check.Update) {
+func (a *app) progress(checks []check.Named) func(check.Update) {
+	n, wide := len(checks), 0
+	for _, c := range checks {
+		wide = max(wide, utf8.RuneCountInString(c.Name))
+	}
 	last := make([]string, n)
 	drawn := false
 	return func(u check.Update) {
-		line := fmt.Sprintf("%-20s %-10s try %-4d %s", u.Name, u.State, u.Tries, u.Last.Reason)
+		line := fmt.Sprintf("%-*s  %-8s  try %-4d %s", wide, u.Name, u.State, u.Tries, u.Last.Reason)
 		if a.output == "json" || last[u.Index] == line {
 			return
 		}
@@ -136,7 +141,7 @@ func (a *app) printChecks(results []check.Result, passed bool) error {
 		}
 		fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s %s\n", r.Name, r.Verdict, r.Tries, healthy, r.Kind, r.Target)
 		if r.Verdict != check.Pass {
-			fmt.Fprintf(w, "  %s\n", r.Reason)
+			fmt.Fprintf(w, "\t  %s\n", r.Reason) // the empty cell keeps the columns together
 		}
 	}
 	return w.Flush()

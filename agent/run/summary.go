@@ -29,7 +29,11 @@ func Summary(r Result, notes []string) string {
 		foot = append(foot, "note:    "+n)
 	}
 	if r.Log != "" {
-		foot = append(foot, "log:     "+r.Log+"  (wingman logs "+r.ID+")")
+		log := "log:     " + r.Log
+		if !r.Away {
+			log += "  (wingman logs " + r.ID + ")"
+		}
+		foot = append(foot, log)
 	}
 	for i, line := range next(r) {
 		foot = append(foot, []string{"next:    ", "         "}[min(i, 1)]+line)
