@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/codedeploy-wingman/wingman/agent/lifecycle"
 	"github.com/codedeploy-wingman/wingman/agent/rehearsal"
 	"github.com/codedeploy-wingman/wingman/agent/run"
 )
@@ -69,9 +68,9 @@ func (a *app) rehearsal(args, events []string, fail string) (rehearsal.Config, e
 		if name == "" {
 			continue
 		}
-		e, err := lifecycle.Find(name)
+		e, err := findEvent(name)
 		if err != nil {
-			return c, failure{exitUsage, err}
+			return c, err
 		}
 		if !has(events, name) {
 			c.Fail = e

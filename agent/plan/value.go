@@ -138,7 +138,11 @@ func list[V any](s shape[V]) shape[[]V] {
 	return shape[[]V]{schema{"type": "array", "items": s.schema}, func(d *decoder, n *yaml.Node, into *[]V) {
 		n = real(n)
 		if n.Kind != yaml.SequenceNode {
-			d.wrong(n, "a list")
+			hint := ""
+			if n.Kind == yaml.ScalarNode && strings.Contains(n.Value, " ") { // only commands are written so
+				hint = "for a shell's line: [sh, -c, " + strconv.Quote(n.Value) + "]"
+			}
+			d.refuse(n, "wrong-type", hint, "here stands %s, wanted is a list", kindOf(n))
 			return
 		}
 		out := make([]V, len(n.Content))
