@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -71,12 +70,12 @@ func (l *loader) document(data []byte) (v value, err error) {
 	return l.load(n.Content[0])
 }
 
-var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)`)
+var yamlLine = pattern(`^yaml: (?:line (\d+): )?(.*)`)
 
 func (l *loader) notYAML(err error) error {
 	at := problem.Position{File: l.file, Line: 1}
 	text := err.Error()
-	if m := yamlLine.FindStringSubmatch(text); m != nil {
+	if m := yamlLine().FindStringSubmatch(text); m != nil {
 		if n, e := strconv.Atoi(m[1]); e == nil {
 			at.Line = n
 		}
