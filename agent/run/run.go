@@ -72,6 +72,9 @@ type runner struct {
 // grace, KILL), on_failure runs all the same.
 func Run(ctx context.Context, c Config) Result {
 	r := start(c)
+	if len(c.Plan.Steps) == 0 { // a success that proves nothing is not to be a silent one
+		r.say("%s has no steps here (%s): nothing to do", c.Plan.Event, c.Plan.Source)
+	}
 	r.steps(ctx, "", c.Plan.Steps)
 	r.after(context.WithoutCancel(ctx)) // a run that nobody waits for any more is still put right; each step of it is bounded by rescueTime or the budget
 	return r.end()
