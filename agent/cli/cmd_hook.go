@@ -112,7 +112,7 @@ func (a *app) revision(dir string) (string, error) {
 			return "", failure{exitUsage, err}
 		}
 		if info, err := os.Stat(abs); err != nil || !info.IsDir() {
-			return "", usage("%s is no folder: --revision takes the one that holds appspec.yml", dir)
+			return "", usage("%s is no folder: name the one that holds appspec.yml", dir)
 		}
 		return abs, nil
 	}
