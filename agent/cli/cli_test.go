@@ -1,14 +1,18 @@
 package cli
 
 import (
+	"bytes"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/spf13/cobra"
+
+	"github.com/codedeploy-wingman/wingman/agent/check"
 )
 
 func TestMain(m *testing.M) {
@@ -98,4 +102,34 @@ func listen(t *testing.T) net.Listener {
 		t.Fatal(err)
 	}
 	return l
+}
+
+// On a terminal each update rewrites the table in place; a line that the terminal would wrap is cut before.
+func TestProgressFitsTheTerminal(t *testing.T) {
+	var out bytes.Buffer
+	a := &app{Streams: Streams{Out: &out, Terminal: true, Width: 60}, output: "text"}
+	show := a.progress([]check.Named{{Name: "a"}, {Name: strings.Repeat("long ", 10)}})
+	for i, name := range []string{"a", strings.Repeat("long ", 10)} {
+		show(check.Update{Index: i, Result: check.Result{Name: name, Last: check.Observation{Reason: strings.Repeat("reason ", 20)}}})
+	}
+	for line := range strings.Lines(out.String()) {
+		if n := utf8.RuneCountInString(strings.NewReplacer("\x1b[2A", "", "\x1b[2K", "", "\n", "").Replace(line)); n >= 60 {
+			t.Errorf("%d characters: %q", n, line)
+		}
+	}
+	if strings.Count(out.String(), "\n") != 4 || !strings.Contains(out.String(), "\x1b[2A") {
+		t.Errorf("printed %q", out.String())
+	}
+}
+
+// What stands below a line leaves the columns alone.
+func TestColumnsHoldTogether(t *testing.T) {
+	var out bytes.Buffer
+	a := &app{Streams: Streams{Out: &out}}
+	if err := a.rows("A\tB\tC", []row{{[]string{"1", "long one", "3"}, "why"}, {[]string{"a long name", "2", "3"}, ""}}); err != nil {
+		t.Fatal(err)
+	}
+	if want := "A            B         C\n1            long one  3\n  why\na long name  2         3\n"; out.String() != want {
+		t.Errorf("got\n%s", out.String())
+	}
 }

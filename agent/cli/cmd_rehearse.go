@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/codedeploy-wingman/wingman/agent/lifecycle"
 	"github.com/codedeploy-wingman/wingman/agent/rehearsal"
 	"github.com/codedeploy-wingman/wingman/agent/run"
 )
@@ -21,7 +20,8 @@ func (a *app) rehearse() *cobra.Command {
 		Use: "rehearse [DIR] [--events A,B] [--fail EVENT]", Short: "Take a revision through a deployment on this machine", Args: cobra.MaximumNArgs(1),
 		Long: `Take a revision through a deployment on this machine, called as the CodeDeploy agent calls it: from /, with its
 variables, block-traffic events and ApplicationStop from the last successful revision. So there are two deployments: an
-earlier one, of which only a failure is shown, and the one that is rehearsed.
+earlier one, of which only a failure is shown, and the one that is rehearsed. Where --events names none of these events
+there is no earlier one.
 
 The hooks run for real, as you. Files are installed below a scratch folder, which the hooks know as
 WINGMAN_REHEARSAL_ROOT; it is removed in the end, and what the hooks left running is ended (on Linux). After a failure
@@ -69,9 +69,9 @@ func (a *app) rehearsal(args, events []string, fail string) (rehearsal.Config, e
 		if name == "" {
 			continue
 		}
-		e, err := lifecycle.Find(name)
+		e, err := findEvent(name)
 		if err != nil {
-			return c, failure{exitUsage, err}
+			return c, err
 		}
 		if !has(events, name) {
 			c.Fail = e
@@ -95,7 +95,11 @@ func (a *app) rehearsal(args, events []string, fail string) (rehearsal.Config, e
 	}
 	if a.output == "text" {
 		c.Show = a.story()
-		return c, a.printf("Rehearsal of %s: its deployment on this machine, after an earlier one.\nThe hooks run for real; files go below a scratch folder that is removed in the end.\n", c.Dir)
+		after := ""
+		if c.NeedsEarlier() {
+			after = ", after an earlier one"
+		}
+		return c, a.printf("Rehearsal of %s: its deployment on this machine%s.\nThe hooks run for real; files go below a scratch folder that is removed in the end.\n", c.Dir, after)
 	}
 	return c, nil
 }
@@ -196,7 +200,7 @@ var codes = map[int]string{1: "ScriptMissing", 2: "ScriptNotExecutable", 3: "Scr
 func broken(res rehearsal.Result, e rehearsal.Event, d rehearsal.Deployment) string {
 	var b strings.Builder
 	which := string(e.Name)
-	if len(res.Deployments) == 1 {
+	if d.Earlier {
 		which += " of the earlier deployment already"
 	}
 	fmt.Fprintf(&b, "FAILED in %s: %s (%s)\n", which, e.Message, codes[e.Code])
@@ -209,7 +213,7 @@ func broken(res rehearsal.Result, e rehearsal.Event, d rehearsal.Deployment) str
 	if len(missed) > 0 {
 		fmt.Fprintf(&b, "not reached: %s\n", strings.Join(missed, ", "))
 	}
-	if earlier := len(res.Deployments) == 1; earlier || e.Lost > 0 { // else all of it stands right above
+	if d.Earlier || e.Lost > 0 { // else all of it stands right above
 		b.WriteString("\nCodeDeploy's console would show")
 		if e.Lost > 0 {
 			fmt.Fprintf(&b, " this, and not the %d lines before it", e.Lost)

@@ -38,7 +38,23 @@ func Revision(dir string) problem.List {
 	}
 	found = append(found, steps(dir, rev)...)
 	found.Sort()
-	return found
+	return once(found)
+}
+
+// once leaves out what is said already: a script that several events name is looked at for each.
+func once(found problem.List) problem.List {
+	said := map[problem.Problem]bool{}
+	var out problem.List
+	for _, p := range found {
+		same := p
+		if p.Rule == "script-not-executable" {
+			same.Position = problem.Position{}
+		}
+		if !said[same] {
+			said[same], out = true, append(out, p)
+		}
+	}
+	return out
 }
 
 // problems turns an error into problems; the parsers' errors are lists already.

@@ -129,11 +129,12 @@ func (a *agent) hooks(ctx context.Context, d deployment, e *Event, show func(Pro
 		return Nothing, nil
 	}
 	var console tail
+	console.add("LifecycleEvent - " + string(e.Name))
 	for _, h := range scripts {
 		show(Progress{Hook: h.Location})
 		console.add("Script - " + h.Location)
 		start := time.Now()
-		code, err := a.script(ctx, d, e.Name, filepath.Join(a.archive(from), filepath.FromSlash(h.Location)), h, &lines{each: func(line string) {
+		code, err := a.script(ctx, d, e.Name, a.archive(from)+"/"+h.Location, h, &lines{each: func(line string) {
 			console.add("[stdout]" + line)
 			show(Progress{Hook: h.Location, Text: line + "\n"})
 		}})
@@ -154,6 +155,9 @@ func (a *agent) script(ctx context.Context, d deployment, name lifecycle.Event, 
 		return scriptMissing, says("Script does not exist at specified location: %s", file)
 	case info.IsDir():
 		return scriptFailed, says("Script at specified location: %s failed with error Errno::EACCES with message Permission denied - %s", h.Location, file)
+	case strings.ContainsAny(h.Location, appspec.ShellCharacters):
+		word, _, _ := strings.Cut(file, " ")
+		return scriptFailed, says("Script at specified location: %s failed with error Errno::ENOENT with message No such file or directory - %s\nwingman: the CodeDeploy agent gives the path to a shell unquoted, and so neither finds nor runs this script: rename it", h.Location, word)
 	}
 	vars := lifecycle.Deployment{ID: d.id, Application: application, Group: group, GroupID: groupID}.Variables(name)
 	if h.Sudo {
@@ -188,6 +192,8 @@ func (a *agent) script(ctx context.Context, d deployment, name lifecycle.Event, 
 		return scriptFailed, says("Script at specified location: %s%s failed with exit code %d", h.Location, as, end.Code)
 	case end.How == proc.Signaled:
 		return scriptFailed, says("Script at specified location: %s%s failed with exit code \nwingman: %s", h.Location, as, end.Reason)
+	case s.User != "": // su cannot start it
+		return scriptFailed, says("Script at specified location: %s%s failed with exit code 1\nwingman: %s", h.Location, as, end.Reason)
 	}
 	return scriptFailed, says("Script at specified location: %s%s failed: %s", h.Location, as, end.Reason)
 }

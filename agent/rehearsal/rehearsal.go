@@ -40,7 +40,7 @@ type Result struct {
 	Version     int          `json:"version"` // of this form: 1
 	Succeeded   bool         `json:"succeeded"`
 	Revision    string       `json:"revision"`
-	Deployments []Deployment `json:"deployments"` // the one before, if there was one, and the one that is rehearsed
+	Deployments []Deployment `json:"deployments"` // the one before, if any of its hooks were asked for, and the one that is rehearsed
 	Notes       []string     `json:"notes"`       // what was done otherwise than CodeDeploy would
 	Logs        string       `json:"logs,omitempty"`
 }
@@ -48,6 +48,7 @@ type Result struct {
 // Deployment is one deployment of the revision.
 type Deployment struct {
 	ID        string        `json:"deployment"`
+	Earlier   bool          `json:"earlier,omitempty"` // it is the one before the one that is rehearsed
 	Succeeded bool          `json:"succeeded"`
 	Duration  time.Duration `json:"duration_ns"`
 	Events    []Event       `json:"events"`
@@ -93,8 +94,9 @@ const (
 // ErrUsage is in the errors of Run that the caller can mend: the revision cannot be rehearsed as asked.
 var ErrUsage = errors.New("cannot rehearse")
 
-// Run deploys the revision twice, the first time quietly, so that the second has a predecessor to stop. It returns
-// when all that it started has ended. An error means that the rehearsal itself could not be made.
+// Run deploys the revision twice, the first time quietly, so that the second has a predecessor to stop; once where no
+// event that stops a predecessor is asked for, since what it had started would then go on. It returns when all that
+// it started has ended. An error means that the rehearsal itself could not be made.
 func Run(ctx context.Context, c Config) (res Result, err error) {
 	if runtime.GOOS == "windows" {
 		return Result{}, fmt.Errorf("%w on Windows: its hooks are shell scripts", ErrUsage)
@@ -112,15 +114,27 @@ func Run(ctx context.Context, c Config) (res Result, err error) {
 		return Result{}, err
 	}
 	a := r.agent()
-	quiet := r.deploy(ctx, a, deployment{id: before, bundle: r.bundle(before), quiet: true})
-	r.result.Deployments = append(r.result.Deployments, quiet)
-	if !quiet.Succeeded {
-		return r.result, nil
+	if r.NeedsEarlier() {
+		quiet := r.deploy(ctx, a, deployment{id: before, bundle: r.bundle(before), quiet: true})
+		r.result.Deployments = append(r.result.Deployments, quiet)
+		if !quiet.Succeeded {
+			return r.result, nil
+		}
 	}
 	shown := r.deploy(ctx, a, deployment{id: rehearse, bundle: r.bundle(rehearse)})
 	r.result.Deployments = append(r.result.Deployments, shown)
 	r.result.Succeeded = shown.Succeeded
 	return r.result, nil
+}
+
+// NeedsEarlier says whether an event that is asked for takes its hooks from an earlier deployment.
+func (c Config) NeedsEarlier() bool {
+	for _, e := range lifecycle.Hookable() {
+		if c.wants(e) && lifecycle.RevisionOf(e, false) != lifecycle.Current {
+			return true
+		}
+	}
+	return false
 }
 
 // Failure gives the event that failed, and the deployment that it belongs to; false where none did.
@@ -170,7 +184,7 @@ func (r *rehearsal) note(format string, args ...any) {
 
 // deploy takes one deployment through its lifecycle events, in the order of an in-place deployment behind a load balancer.
 func (r *rehearsal) deploy(ctx context.Context, a *agent, d deployment) Deployment {
-	out := Deployment{ID: d.id, Succeeded: true}
+	out := Deployment{ID: d.id, Earlier: d.quiet, Succeeded: true}
 	start := time.Now()
 	for _, name := range lifecycle.InPlace() {
 		if name == lifecycle.BlockTraffic || name == lifecycle.AllowTraffic {
@@ -194,13 +208,13 @@ func (r *rehearsal) deploy(ctx context.Context, a *agent, d deployment) Deployme
 	return out
 }
 
-func (r *rehearsal) wants(name lifecycle.Event) bool {
-	for _, e := range r.Events {
+func (c Config) wants(name lifecycle.Event) bool {
+	for _, e := range c.Events {
 		if e == name {
 			return true
 		}
 	}
-	return len(r.Events) == 0
+	return len(c.Events) == 0
 }
 
 // clean ends what the hooks left running and removes the scratch folder; after a failure the logs stay.
