@@ -37,18 +37,19 @@ type scene struct {
 	deployment string
 	instances  []string
 	dir        string
+	release    chan struct{} // closed: the CodeDeploy agents report the event's end
 }
 
 func newScene(t *testing.T, n int, operator ...string) *scene {
 	t.Helper()
-	t.Parallel()
-	s := &scene{T: t, dir: t.TempDir()}
+	s := &scene{T: t, dir: t.TempDir(), release: make(chan struct{})}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	t.Cleanup(cancel)
 	sim, err := awssim.New(awssim.Config{Agent: func(c awssim.Command, done func(awssim.Outcome)) {
-		if c.Event != "BeforeBlockTraffic" {
-			done(awssim.Outcome{Succeeded: true, ErrorCode: "Success"})
+		if c.Event == "BeforeBlockTraffic" {
+			<-s.release
 		}
+		done(awssim.Outcome{Succeeded: true, ErrorCode: "Success"})
 	}})
 	s.must(err)
 	t.Cleanup(func() { s.must(sim.Close()) })
@@ -109,6 +110,7 @@ func (s *scene) hook(i int) *exec.Cmd { return s.command(i, "hook", "--revision"
 func (s *scene) ends() {
 	s.Helper()
 	s.must(s.sim.Stop(s.deployment, false))
+	close(s.release)
 	s.must(s.sim.Until(s.Context(), func() bool { d, _ := s.sim.Deployment(s.deployment); return d.Over() }))
 }
 
@@ -144,7 +146,10 @@ func TestKilledAtEveryStep(t *testing.T) {
 	}
 	for k, call := range calls {
 		for _, after := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%02d %s after=%t", k, call, after), func(t *testing.T) { killed(t, k, after) })
+			t.Run(fmt.Sprintf("%02d %s after=%t", k, call, after), func(t *testing.T) {
+				t.Parallel()
+				killed(t, k, after)
+			})
 		}
 	}
 }
@@ -200,6 +205,7 @@ func TestInstancesAtOnce(t *testing.T) {
 	}
 	for _, n := range []int{2, 8} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			t.Parallel()
 			s := newScene(t, n, "HealthCheck")
 			var wg sync.WaitGroup
 			for i := range n {
