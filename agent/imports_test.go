@@ -21,6 +21,7 @@ var may = map[string]string{
 	"agent/journal":         "lifecycle",
 	"agent/check":           "proc",
 	"agent/check/checktest": "check",
+	"agent/awssim":          "",
 	"agent/plan":            "problem lifecycle appspec check",
 	"agent/run":             "lifecycle plan proc check journal",
 	"agent/lint":            "problem lifecycle appspec plan check",

@@ -191,6 +191,11 @@ func TestRecorded(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestRecordedRefusal holds our words against AWS's.
+func TestRecordedRefusal(t *testing.T) {
+	s := newRig(t, 1, DeploymentGroupSpec{}, Config{})
 	words := recordings(t, "codedeploy.GetDeploymentGroup")
 	i := slices.IndexFunc(words, func(r recorded) bool { return r.Status == 400 })
 	theirs := words[i].Data["Error"].(map[string]any)
