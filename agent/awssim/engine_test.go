@@ -1,10 +1,13 @@
 package awssim
 
 import (
+	"errors"
 	"maps"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -39,19 +42,23 @@ func newRig(t *testing.T, instances int, spec DeploymentGroupSpec, c Config) *ri
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
-	sc := &rig{Sim: s, t: t}
-	if sc.tg, err = s.AddTargetGroup("web", 8080); err != nil {
-		t.Fatal(err)
+	r := &rig{Sim: s, t: t}
+	r.stock(instances, spec)
+	return r
+}
+
+// stock makes what is deployed to: shop/web, of the group blue behind the target group web.
+func (s *rig) stock(instances int, spec DeploymentGroupSpec) {
+	s.t.Helper()
+	var err error
+	if s.tg, err = s.AddTargetGroup("web", 8080); err != nil {
+		s.t.Fatal(err)
 	}
-	sc.group("blue", instances, sc.tg)
+	s.group("blue", instances, s.tg)
 	spec.Application, spec.Name, spec.ScalingGroups, spec.TargetGroups = "shop", "web", []string{"blue"}, []string{"web"}
-	if err := s.AddApplication("shop"); err != nil {
-		t.Fatal(err)
+	if err := errors.Join(s.AddApplication("shop"), s.AddDeploymentGroup(spec)); err != nil {
+		s.t.Fatal(err)
 	}
-	if err := s.AddDeploymentGroup(spec); err != nil {
-		t.Fatal(err)
-	}
-	return sc
 }
 
 // group makes an Auto Scaling group and waits until its instances serve.
@@ -65,7 +72,9 @@ func (s *rig) group(name string, instances int, targetGroups ...string) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.Advance(10 * time.Minute)
+	if s.virtual() {
+		s.Advance(10 * time.Minute)
+	}
 }
 
 func (s *rig) deploy(spec DeploymentSpec) string {
@@ -252,19 +261,21 @@ func TestEachEventFails(t *testing.T) {
 	}
 }
 
-// TestOutcomes has what a deployment comes to, told in the words of story.
-func TestOutcomes(t *testing.T) {
+// outcome is what a deployment of two instances comes to, told in the words of story.
+type outcome struct {
+	name  string
+	spec  DeploymentGroupSpec
+	agent Agent
+	do    func(s *rig, id string)
+	want  string
+}
+
+func outcomes() []outcome {
 	day := 24 * time.Hour
 	install := "ApplicationStop+ DownloadBundle+ BeforeInstall+ Install+ AfterInstall+ ApplicationStart+ ValidateService"
 	skipped := "ApplicationStop- DownloadBundle- BeforeInstall- Install- AfterInstall- ApplicationStart- ValidateService-"
 	noTraffic := " BeforeAllowTraffic- AllowTraffic- AfterAllowTraffic-\n"
-	cases := []struct {
-		name  string
-		spec  DeploymentGroupSpec
-		agent Agent
-		do    func(s *rig, id string)
-		want  string
-	}{
+	return []outcome{
 		{"one of two fails, all at once", DeploymentGroupSpec{BlueGreen: true, KeepBlue: true, Config: "CodeDeployDefault.AllAtOnce"}, failing("ValidateService", 1), nil,
 			"Succeeded \nGreen Failed: " + install + "!" + noTraffic + "Green Succeeded: " + greenDone + strings.Repeat("Blue Succeeded: "+blueDone, 2)},
 		{"the first fails, one at a time", DeploymentGroupSpec{BlueGreen: true, Config: "CodeDeployDefault.OneAtATime"}, failing("ValidateService", 1), nil,
@@ -299,7 +310,10 @@ func TestOutcomes(t *testing.T) {
 			"Succeeded \n Succeeded: " + strings.TrimSpace(blueDone) + " " + greenDone + " Failed: " + strings.TrimSpace(blueDone) +
 				" ApplicationStop+ DownloadBundle+ BeforeInstall+ Install+ AfterInstall+ ApplicationStart! ValidateService-" + noTraffic},
 	}
-	for _, c := range cases {
+}
+
+func TestOutcomes(t *testing.T) {
+	for _, c := range outcomes() {
 		t.Run(c.name, func(t *testing.T) {
 			s := newRig(t, 2, c.spec, Config{Agent: c.agent})
 			id := s.deploy(DeploymentSpec{})
@@ -399,6 +413,20 @@ func TestRollBack(t *testing.T) {
 			})
 		}
 	})
+	t.Run("stopped while blue waits for its end", func(t *testing.T) {
+		s := newRig(t, 1, DeploymentGroupSpec{BlueGreen: true, TerminationWait: time.Hour}, Config{})
+		id := s.deploy(DeploymentSpec{})
+		s.until(id, "in blue's wait", func(DeploymentView) bool { return s.onDeployment(id, s.inWait) == nil })
+		if err := s.Stop(id, true); err != nil {
+			t.Fatal(err)
+		}
+		r := s.end(s.view(id).RolledBackBy)
+		s.do(func() {
+			if g := s.state.deploymentGroup("shop", "web"); r.Status != "Succeeded" || g.ScalingGroups[0].Name != "blue" || s.state.Groups["blue"] == nil {
+				t.Errorf("%s: the deployment group has %v", story(r), g.ScalingGroups)
+			}
+		})
+	})
 	t.Run("in place", func(t *testing.T) {
 		var mu sync.Mutex
 		var revisions []string
@@ -419,6 +447,56 @@ func TestRollBack(t *testing.T) {
 			t.Errorf("%s after %v", story(r), slices.Compact(revisions))
 		}
 	})
+}
+
+func (s *rig) inWait(d *deployment) error {
+	if d.Phase != "terminate" {
+		return errors.New(d.Phase)
+	}
+	return nil
+}
+
+// TestWallClock deploys as a rehearsal does: on the wall clock, with an agent and a health check, watched all the while.
+func TestWallClock(t *testing.T) {
+	over := make(chan struct{})
+	var commands atomic.Int32
+	sim, err := New(Config{
+		Delays: Delays{Launch: 10 * time.Millisecond, Register: 50 * time.Millisecond, Deregister: 50 * time.Millisecond, Minute: time.Millisecond},
+		Health: func(Target) (bool, string) { return true, "" },
+		Agent: func(c Command, done func(Outcome)) {
+			commands.Add(1)
+			done(Outcome{Succeeded: c.Revision == "v2.tgz" && c.Type == "BLUE_GREEN" && c.Address != "" && c.GroupID != ""})
+		},
+		Deployed: func(p Progress) {
+			if p.Instance == "" && p.Status == "Succeeded" {
+				close(over)
+			}
+		}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { sim.Close() })
+	s := &rig{Sim: sim, t: t}
+	s.stock(2, DeploymentGroupSpec{BlueGreen: true, TerminationWait: time.Minute, Config: "CodeDeployDefault.AllAtOnce"})
+	for len(s.InService(s.tg)) < 2 {
+		runtime.Gosched()
+	}
+	id := s.deploy(DeploymentSpec{})
+	for deadline := time.After(30 * time.Second); ; runtime.Gosched() {
+		if len(s.InService(s.tg)) == 0 {
+			t.Fatal("nobody serves")
+		}
+		select {
+		case <-over:
+			if v := s.view(id); commands.Load() != 2*9+2*2 || v.Status != "Succeeded" {
+				t.Errorf("%d commands, %s", commands.Load(), story(v))
+			}
+			return
+		case <-deadline:
+			t.Fatal(story(s.view(id)))
+		default:
+		}
+	}
 }
 
 // TestSwitches: what is not known for certain of CodeDeploy, both ways.
