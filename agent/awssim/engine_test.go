@@ -229,8 +229,8 @@ func (s *rig) inWait(d *deployment) error {
 	return nil
 }
 
-// TestWallClock deploys as a rehearsal does: on the wall clock, with an agent and a health check, watched all the while.
-func TestWallClock(t *testing.T) {
+// TestDeployOnWallClock deploys as a rehearsal does: on the wall clock, with an agent and a health check, watched all the while.
+func TestDeployOnWallClock(t *testing.T) {
 	over := make(chan struct{})
 	var commands atomic.Int32
 	sim, err := New(Config{

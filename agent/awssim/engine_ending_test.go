@@ -10,8 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// outcome is what a deployment of two instances comes to, told in the words of story.
-type outcome struct {
+// ending is what a deployment of two instances comes to, told in the words of story.
+type ending struct {
 	name  string
 	spec  DeploymentGroupSpec
 	agent Agent
@@ -19,12 +19,12 @@ type outcome struct {
 	want  string
 }
 
-func outcomes() []outcome {
+func endings() []ending {
 	day := 24 * time.Hour
 	install := "ApplicationStop+ DownloadBundle+ BeforeInstall+ Install+ AfterInstall+ ApplicationStart+ ValidateService"
 	skipped := "ApplicationStop- DownloadBundle- BeforeInstall- Install- AfterInstall- ApplicationStart- ValidateService-"
 	noTraffic := " BeforeAllowTraffic- AllowTraffic- AfterAllowTraffic-\n"
-	return []outcome{
+	return []ending{
 		{"one of two fails, all at once", DeploymentGroupSpec{BlueGreen: true, KeepBlue: true, Config: "CodeDeployDefault.AllAtOnce"}, failing("ValidateService", 1), nil,
 			"Succeeded \nGreen Failed: " + install + "!" + noTraffic + "Green Succeeded: " + greenDone + strings.Repeat("Blue Succeeded: "+blueDone, 2)},
 		{"the first fails, one at a time", DeploymentGroupSpec{BlueGreen: true, Config: "CodeDeployDefault.OneAtATime"}, failing("ValidateService", 1), nil,
@@ -61,8 +61,8 @@ func outcomes() []outcome {
 	}
 }
 
-func TestOutcomes(t *testing.T) {
-	for _, c := range outcomes() {
+func TestEndings(t *testing.T) {
+	for _, c := range endings() {
 		t.Run(c.name, func(t *testing.T) {
 			s := newRig(t, 2, c.spec, Config{Agent: c.agent})
 			id := s.deploy(DeploymentSpec{})
