@@ -37,22 +37,24 @@ type scene struct {
 	deployment string
 	instances  []string
 	dir        string
-	release    chan struct{} // closed: the CodeDeploy agents report the event's end
+	gate       context.Context // done: the CodeDeploy agents report the event's end
+	open       context.CancelFunc
 }
 
 func newScene(t *testing.T, n int, operator ...string) *scene {
 	t.Helper()
-	s := &scene{T: t, dir: t.TempDir(), release: make(chan struct{})}
+	s := &scene{T: t, dir: t.TempDir()}
+	s.gate, s.open = context.WithCancel(context.Background())
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	t.Cleanup(cancel)
 	sim, err := awssim.New(awssim.Config{Agent: func(c awssim.Command, done func(awssim.Outcome)) {
 		if c.Event == "BeforeBlockTraffic" {
-			<-s.release
+			<-s.gate.Done()
 		}
 		done(awssim.Outcome{Succeeded: true, ErrorCode: "Success"})
 	}})
 	s.must(err)
-	t.Cleanup(func() { s.must(sim.Close()) })
+	t.Cleanup(func() { s.open(); s.must(sim.Close()) })
 	s.sim = sim
 	arn, err := sim.AddTargetGroup("web", 80)
 	s.must(err)
@@ -110,7 +112,7 @@ func (s *scene) hook(i int) *exec.Cmd { return s.command(i, "hook", "--revision"
 func (s *scene) ends() {
 	s.Helper()
 	s.must(s.sim.Stop(s.deployment, false))
-	close(s.release)
+	s.open()
 	s.must(s.sim.Until(s.Context(), func() bool { d, _ := s.sim.Deployment(s.deployment); return d.Over() }))
 }
 
