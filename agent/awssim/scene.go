@@ -17,6 +17,7 @@ type GroupSpec struct {
 	MaxLifetime       time.Duration
 	TargetGroups      []string // ARNs
 	Tags              map[string]string
+	Suspended         map[string]time.Time // processes that an operator suspended then
 }
 
 // GroupView is what a group is now.
@@ -48,7 +49,12 @@ func (s *Sim) CreateGroup(spec GroupSpec) (err error) {
 	for k, v := range spec.Tags {
 		g.Tags[k] = tag{v, true}
 	}
-	s.do(func() { err = s.createGroup(g) })
+	s.do(func() {
+		err = s.createGroup(g)
+		for p, at := range spec.Suspended {
+			g.Suspended[p] = suspension{Reason: "User suspended at " + stamp(at)}
+		}
+	})
 	return err
 }
 

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"flag"
 	"bytes"
 	"net"
 	"os"
@@ -16,6 +17,10 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	// The tests of the guard wait, as its protocol does, and compute little: many go at once.
+	if err := flag.Set("test.parallel", "32"); err != nil {
+		panic(err)
+	}
 	testscript.Main(m, map[string]func(){
 		"wingman": func() { os.Exit(Main(os.Args[1:], Std())) },
 	})

@@ -58,11 +58,12 @@ func newScene(t *testing.T, n int, operator ...string) *scene {
 	s.sim = sim
 	arn, err := sim.AddTargetGroup("web", 80)
 	s.must(err)
-	s.must(sim.CreateGroup(awssim.GroupSpec{Name: "web", Min: 1, Max: n + 2, Desired: n, TargetGroups: []string{arn}}))
-	s.must(sim.Until(ctx, func() bool { g, _ := sim.Group("web"); return len(g.InService()) == n }))
-	if len(operator) > 0 {
-		s.must(sim.Suspend("web", operator...))
+	earlier := map[string]time.Time{} // than the seconds around our own suspending, in which an act is taken for ours
+	for _, p := range operator {
+		earlier[p] = sim.Now().Add(-time.Minute)
 	}
+	s.must(sim.CreateGroup(awssim.GroupSpec{Name: "web", Min: 1, Max: n + 2, Desired: n, TargetGroups: []string{arn}, Suspended: earlier}))
+	s.must(sim.Until(ctx, func() bool { g, _ := sim.Group("web"); return len(g.InService()) == n }))
 	s.must(sim.AddApplication("shop"))
 	s.must(sim.AddDeploymentGroup(awssim.DeploymentGroupSpec{Application: "shop", Name: "web", ScalingGroups: []string{"web"}, TargetGroups: []string{"web"}, Config: "CodeDeployDefault.AllAtOnce"}))
 	s.deployment, err = sim.Deploy(awssim.DeploymentSpec{Application: "shop", Group: "web", Revision: "r1"})
