@@ -1,8 +1,8 @@
 package cli
 
 import (
-	"flag"
 	"bytes"
+	"flag"
 	"net"
 	"os"
 	"path/filepath"

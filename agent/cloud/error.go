@@ -71,7 +71,10 @@ func classify(op, action string, err error) error {
 	e := &Error{Kind: Other, Op: op, Action: action, Err: err}
 	var api smithy.APIError
 	var status *smithyhttp.ResponseError
+	var send *smithyhttp.RequestSendError
 	switch {
+	case errors.As(err, &send) && !errors.Is(err, context.Canceled):
+		e.Kind = Unreachable
 	case errors.As(err, &api):
 		e.Kind = kindOf(api.ErrorCode(), api.ErrorMessage())
 		if m := denied.FindStringSubmatch(api.ErrorMessage()); m != nil {
