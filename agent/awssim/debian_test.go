@@ -1,10 +1,10 @@
 package awssim
 
 import (
+	"encoding/json"
 	"os"
 	"os/exec"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -142,29 +142,60 @@ func TestEveryOperationByDebiansAWS(t *testing.T) {
 	}
 	s := start(t, Config{})
 	ids := scene(t, s)
-	var running sync.WaitGroup
-	slots := make(chan struct{}, 3) // a call is half a second of one core, nearly all of it Python's start
-	for op, call := range calls {
-		running.Go(func() {
-			slots <- struct{}{}
-			defer func() { <-slots }()
-			out, err := debian(t, s, ids, call[0])
-			if err != nil || !strings.Contains(out, call[1]) {
-				t.Errorf("%s (%s): %v, without %q:\n%s", op, call[0], err, call[1], out)
-			}
-		})
+	run := debian(t, s, ids)
+	for _, op := range ours() {
+		if code, out := run(calls[op][0]); code != 0 || !strings.Contains(out, calls[op][1]) {
+			t.Errorf("%s (%s): exit status %d, without %q:\n%s", op, calls[op][0], code, calls[op][1], out)
+		}
 	}
-	running.Wait()
 }
 
-// debian runs one call of Debian's aws with an instance's credentials.
-func debian(t *testing.T, s *Sim, ids []string, call string) (string, error) {
-	for i, id := range ids {
-		call = strings.ReplaceAll(call, "{i"+string(rune('0'+i))+"}", id)
-	}
-	cmd := exec.CommandContext(t.Context(), debianAWS, append(strings.Fields(call), "--endpoint-url", s.URL())...)
+// interpreter runs /usr/bin/aws once for each list of arguments that it reads, all in one Python: most of the half
+// second of processor time that a call takes is Python's and botocore's start.
+const interpreter = `
+import json, os, runpy, sys, tempfile
+for line in sys.stdin:
+    sys.argv, code = ["aws"] + json.loads(line), 0
+    with tempfile.TemporaryFile("w+") as out:
+        kept = os.dup(1), os.dup(2)
+        os.dup2(out.fileno(), 1); os.dup2(out.fileno(), 2)
+        try:
+            runpy.run_path("/usr/bin/aws", run_name="__main__")
+        except SystemExit as e:
+            code = e.code or 0
+        sys.stdout.flush(); sys.stderr.flush()
+        os.dup2(kept[0], 1); os.dup2(kept[1], 2)
+        os.close(kept[0]); os.close(kept[1])
+        out.seek(0)
+        print(json.dumps({"code": code, "out": out.read()}), flush=True)
+`
+
+// debian starts Debian's aws, as an instance, and gives what runs one call of it.
+func debian(t *testing.T, s *Sim, ids []string) func(call string) (code int, out string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "/usr/bin/python3", "-c", interpreter)
 	cmd.Env = []string{"AWS_ACCESS_KEY_ID=" + AccessKey(ids[0]), "AWS_SECRET_ACCESS_KEY=secret", "AWS_DEFAULT_REGION=" + s.Region, "AWS_MAX_ATTEMPTS=1",
 		"AWS_CONFIG_FILE=/nonexistent", "AWS_SHARED_CREDENTIALS_FILE=/nonexistent", "HOME=" + t.TempDir(), "PATH=/usr/bin:/bin", "AWS_PAGER="}
-	out, err := cmd.CombinedOutput()
-	return string(out), err
+	in, out := must(cmd.StdinPipe())(t), must(cmd.StdoutPipe())(t)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = in.Close(); _ = cmd.Wait() })
+	to, from := json.NewEncoder(in), json.NewDecoder(out)
+	return func(call string) (int, string) {
+		for i, id := range ids {
+			call = strings.ReplaceAll(call, "{i"+string(rune('0'+i))+"}", id)
+		}
+		var answer struct {
+			Code int
+			Out  string
+		}
+		if err := to.Encode(append(strings.Fields(call), "--endpoint-url", s.URL())); err != nil {
+			t.Fatal(err)
+		}
+		if err := from.Decode(&answer); err != nil {
+			t.Fatal(err)
+		}
+		return answer.Code, answer.Out
+	}
 }
