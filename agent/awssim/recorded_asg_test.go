@@ -1,7 +1,7 @@
 package awssim
 
 import (
-	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,27 +22,28 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// recorded is one answer of the real AWS: testdata/aws-recorded.
-type recorded struct {
+// recordedAnswer is one answer of the real AWS: testdata/aws-recorded.
+type recordedAnswer struct {
 	Operation string
 	Status    int `json:"status_code"`
 	Data      map[string]any
 	Source    string
 }
 
-func recordedAnswers(t *testing.T) (all []recorded) {
-	f, err := os.Open("testdata/aws-recorded/answers.jsonl")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		var r recorded
-		if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
+func recordedAnswers(t *testing.T) (all []recordedAnswer) {
+	for _, service := range []string{"autoscaling", "scheduler"} {
+		text, err := os.ReadFile("testdata/aws-recorded/" + service + ".jsonl")
+		if err != nil {
 			t.Fatal(err)
 		}
-		delete(r.Data, "ResponseMetadata")
-		all = append(all, r)
+		for line := range bytes.Lines(text) {
+			var r recordedAnswer
+			if err := json.Unmarshal(line, &r); err != nil {
+				t.Fatal(err)
+			}
+			delete(r.Data, "ResponseMetadata")
+			all = append(all, r)
+		}
 	}
 	if len(all) < 20 {
 		t.Fatalf("only %d recorded answers", len(all))
@@ -242,7 +243,7 @@ func TestRecordedAnswers(t *testing.T) {
 	}
 }
 
-func recordedSchedule(t *testing.T, c clients, r recorded) {
+func recordedSchedule(t *testing.T, c clients, r recordedAnswer) {
 	name := aws.String("custodian-schedule-ec2-checker") // the recorded one
 	if r.Status == 404 {
 		_, err := c.sch.GetSchedule(t.Context(), &scheduler.GetScheduleInput{Name: name})
