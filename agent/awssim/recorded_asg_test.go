@@ -141,8 +141,8 @@ func sameShape(t *testing.T, theirs map[string]any, ours any) {
 	}
 }
 
-// stage gives a simulated AWS the group that a recording tells of.
-func stage(s *Sim, rec map[string]any) {
+// stageGroup gives a simulated AWS the group that a recording tells of.
+func stageGroup(s *Sim, rec map[string]any) {
 	text := func(m map[string]any, key string) string { v, _ := m[key].(string); return v }
 	g := &group{Name: text(rec, "AutoScalingGroupName"), Zones: []string{"eu-west-1a"}, Max: 9, Tags: map[string]tag{},
 		Kept: map[string]string{"LaunchConfigurationName": text(rec, "LaunchConfigurationName"), "VPCZoneIdentifier": text(rec, "VPCZoneIdentifier")}}
@@ -186,7 +186,7 @@ func TestRecordedGroups(t *testing.T) {
 					t.Skip("its instances are of another launch configuration than the group is now: not served")
 				}
 				s := start(t, Config{})
-				stage(s, rec)
+				stageGroup(s, rec)
 				out := must(as(s, "AKIA").asg.DescribeAutoScalingGroups(t.Context(), &autoscaling.DescribeAutoScalingGroupsInput{}))(t)
 				sameShape(t, rec, out.AutoScalingGroups[0])
 				for _, p := range out.AutoScalingGroups[0].SuspendedProcesses {

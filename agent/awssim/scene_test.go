@@ -13,8 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
 )
 
-// TestWallClock runs a group on the wall clock, waiting for conditions only.
-func TestWallClock(t *testing.T) {
+// TestGroupOnWallClock runs a group on the wall clock, waiting for conditions only.
+func TestGroupOnWallClock(t *testing.T) {
 	s := must(New(Config{Addresses: func(n int) string { return fmt.Sprintf("127.0.0.%d", 10+n) },
 		Delays: Delays{Launch: time.Millisecond, Terminate: time.Millisecond, Reconcile: time.Millisecond}}))(t)
 	t.Cleanup(func() { _ = s.Close() })
@@ -230,11 +230,11 @@ func TestGracePeriod(t *testing.T) {
 	s.Advance(time.Minute)
 	oldest((*Sim).Break)(t, s)
 	s.Advance(8 * time.Minute)
-	if got := outcome(s); got != "1 +0 -0" {
+	if got := counts(s); got != "1 +0 -0" {
 		t.Errorf("within the grace period: %s", got)
 	}
 	s.Advance(2 * time.Minute)
-	if got := outcome(s); got != "1 +0 -1" {
+	if got := counts(s); got != "1 +0 -1" {
 		t.Errorf("after the grace period: %s", got)
 	}
 }
