@@ -22,22 +22,22 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// recordedAnswer is one answer of the real AWS: testdata/aws-recorded.
-type recordedAnswer struct {
+// asgAnswer is one answer of the real AWS: testdata/aws-recorded.
+type asgAnswer struct {
 	Operation string
 	Status    int `json:"status_code"`
 	Data      map[string]any
 	Source    string
 }
 
-func recordedAnswers(t *testing.T) (all []recordedAnswer) {
+func asgAnswers(t *testing.T) (all []asgAnswer) {
 	for _, service := range []string{"autoscaling", "scheduler"} {
 		text, err := os.ReadFile("testdata/aws-recorded/" + service + ".jsonl")
 		if err != nil {
 			t.Fatal(err)
 		}
 		for line := range bytes.Lines(text) {
-			var r recordedAnswer
+			var r asgAnswer
 			if err := json.Unmarshal(line, &r); err != nil {
 				t.Fatal(err)
 			}
@@ -172,7 +172,7 @@ func stageGroup(s *Sim, rec map[string]any) {
 
 func TestRecordedGroups(t *testing.T) {
 	reason := regexp.MustCompile(`^User suspended at \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$`)
-	for _, r := range recordedAnswers(t) {
+	for _, r := range asgAnswers(t) {
 		if r.Operation != "autoscaling.DescribeAutoScalingGroups" {
 			continue
 		}
@@ -204,10 +204,10 @@ func TestRecordedGroups(t *testing.T) {
 	}
 }
 
-// TestRecordedAnswers looks at the operations that answer with nothing, and at policies and schedules.
-func TestRecordedAnswers(t *testing.T) {
+// TestRecordedActions looks at the operations that answer with nothing, and at policies and schedules.
+func TestRecordedActions(t *testing.T) {
 	seen := 0
-	for _, r := range recordedAnswers(t) {
+	for _, r := range asgAnswers(t) {
 		t.Run(r.Source, func(t *testing.T) {
 			s := start(t, Config{})
 			web(t, s, 1)
@@ -243,7 +243,7 @@ func TestRecordedAnswers(t *testing.T) {
 	}
 }
 
-func recordedSchedule(t *testing.T, c clients, r recordedAnswer) {
+func recordedSchedule(t *testing.T, c clients, r asgAnswer) {
 	name := aws.String("custodian-schedule-ec2-checker") // the recorded one
 	if r.Status == 404 {
 		_, err := c.sch.GetSchedule(t.Context(), &scheduler.GetScheduleInput{Name: name})
