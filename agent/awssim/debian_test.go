@@ -2,6 +2,7 @@ package awssim
 
 import (
 	"encoding/json"
+	"maps"
 	"os"
 	"os/exec"
 	"strings"
@@ -21,7 +22,6 @@ const debianAWS = "/usr/bin/aws"
 // are instances of web: i3 in Standby, i4 waiting for the hook "held" (i5 and i6 as well, for the two other calls).
 func debianCalls() map[string][2]string {
 	const web = " --auto-scaling-group-name web"
-	const target = ` --schedule-expression at(2027-01-01T00:00:00) --flexible-time-window Mode=OFF --target {"Arn":"arn:aws:scheduler:::aws-sdk:autoscaling:resumeProcesses","RoleArn":"arn:aws:iam::123456789012:role/r","Input":"{\"AutoScalingGroupName\":\"web\"}"}`
 	return map[string][2]string{
 		"CreateAutoScalingGroup":              {"autoscaling create-auto-scaling-group --auto-scaling-group-name new --min-size 0 --max-size 1 --launch-configuration-name lc --availability-zones eu-west-1a", ""},
 		"UpdateAutoScalingGroup":              {"autoscaling update-auto-scaling-group --max-size 20" + web, ""},
@@ -60,22 +60,29 @@ func debianCalls() map[string][2]string {
 		"PutNotificationConfiguration":        {"autoscaling put-notification-configuration --topic-arn arn:aws:sns:eu-west-1:1:t --notification-types autoscaling:EC2_INSTANCE_LAUNCH" + web, ""},
 		"AttachLoadBalancerTargetGroups":      {"autoscaling attach-load-balancer-target-groups --target-group-arns arn:aws:elasticloadbalancing:eu-west-1:1:targetgroup/a/1" + web, ""},
 		"DetachLoadBalancerTargetGroups":      {"autoscaling detach-load-balancer-target-groups --target-group-arns arn:aws:elasticloadbalancing:eu-west-1:1:targetgroup/b/1" + web, ""},
-		"PutMetricAlarm":                      {"cloudwatch put-metric-alarm --alarm-name new --evaluation-periods 1 --comparison-operator LessThanThreshold --threshold 1 --period 60 --metric-name M --namespace N --statistic Sum", ""},
-		"DescribeAlarms":                      {"cloudwatch describe-alarms --alarm-names cpu", `"StateReason": "Unchecked: Initial alarm creation"`},
-		"DeleteAlarms":                        {"cloudwatch delete-alarms --alarm-names old", ""},
-		"SetAlarmState":                       {"cloudwatch set-alarm-state --alarm-name other --state-value ALARM --state-reason test", ""},
-		"PutMetricData":                       {"cloudwatch put-metric-data --namespace N --metric-name Other --value 1.5", ""},
-		"CreateScheduleGroup":                 {"scheduler create-schedule-group --name new", "schedule-group/new"},
-		"GetScheduleGroup":                    {"scheduler get-schedule-group --name default", `"ACTIVE"`},
-		"ListScheduleGroups":                  {"scheduler list-schedule-groups", `"default"`},
-		"DeleteScheduleGroup":                 {"scheduler delete-schedule-group --name doomed", ""},
-		"CreateSchedule":                      {"scheduler create-schedule --name new" + target, "schedule/default/new"},
-		"UpdateSchedule":                      {"scheduler update-schedule --name there" + target, "schedule/default/there"},
-		"GetSchedule":                         {"scheduler get-schedule --name there", `"MaximumEventAgeInSeconds": 86400`},
-		"ListSchedules":                       {"scheduler list-schedules", "schedule/default/there"},
-		"DeleteSchedule":                      {"scheduler delete-schedule --name old", ""},
-		"GetCallerIdentity":                   {"sts get-caller-identity", "assumed-role/wingman-instance/i-"},
-		"AssumeRole":                          {"sts assume-role --role-arn arn:aws:iam::123456789012:role/operator --role-session-name me", "assumed-role/operator/me"},
+	}
+}
+
+// debianOtherCalls are those of the other services.
+func debianOtherCalls() map[string][2]string {
+	const target = ` --schedule-expression at(2027-01-01T00:00:00) --flexible-time-window Mode=OFF --target {"Arn":"arn:aws:scheduler:::aws-sdk:autoscaling:resumeProcesses","RoleArn":"arn:aws:iam::123456789012:role/r","Input":"{\"AutoScalingGroupName\":\"web\"}"}`
+	return map[string][2]string{
+		"PutMetricAlarm":      {"cloudwatch put-metric-alarm --alarm-name new --evaluation-periods 1 --comparison-operator LessThanThreshold --threshold 1 --period 60 --metric-name M --namespace N --statistic Sum", ""},
+		"DescribeAlarms":      {"cloudwatch describe-alarms --alarm-names cpu", `"StateReason": "Unchecked: Initial alarm creation"`},
+		"DeleteAlarms":        {"cloudwatch delete-alarms --alarm-names old", ""},
+		"SetAlarmState":       {"cloudwatch set-alarm-state --alarm-name other --state-value ALARM --state-reason test", ""},
+		"PutMetricData":       {"cloudwatch put-metric-data --namespace N --metric-name Other --value 1.5", ""},
+		"CreateScheduleGroup": {"scheduler create-schedule-group --name new", "schedule-group/new"},
+		"GetScheduleGroup":    {"scheduler get-schedule-group --name default", `"ACTIVE"`},
+		"ListScheduleGroups":  {"scheduler list-schedule-groups", `"default"`},
+		"DeleteScheduleGroup": {"scheduler delete-schedule-group --name doomed", ""},
+		"CreateSchedule":      {"scheduler create-schedule --name new" + target, "schedule/default/new"},
+		"UpdateSchedule":      {"scheduler update-schedule --name there" + target, "schedule/default/there"},
+		"GetSchedule":         {"scheduler get-schedule --name there", `"MaximumEventAgeInSeconds": 86400`},
+		"ListSchedules":       {"scheduler list-schedules", "schedule/default/there"},
+		"DeleteSchedule":      {"scheduler delete-schedule --name old", ""},
+		"GetCallerIdentity":   {"sts get-caller-identity", "assumed-role/wingman-instance/i-"},
+		"AssumeRole":          {"sts assume-role --role-arn arn:aws:iam::123456789012:role/operator --role-session-name me", "assumed-role/operator/me"},
 	}
 }
 
@@ -135,6 +142,7 @@ func TestEveryOperationByDebiansAWS(t *testing.T) {
 		t.Skipf("%s is not installed (package awscli): the simulator is not called by a foreign client", debianAWS)
 	}
 	calls := debianCalls()
+	maps.Copy(calls, debianOtherCalls())
 	for _, op := range ours() {
 		if calls[op][0] == "" {
 			t.Errorf("Debian's aws does not call %s", op)

@@ -127,14 +127,7 @@ func TestErrors(t *testing.T) {
 	again.ClientToken = aws.String("another")
 	reading := *sch
 	reading.Name, reading.Target = aws.String("y"), &schtypes.Target{Arn: aws.String("arn:aws:scheduler:::aws-sdk:autoscaling:describeAutoScalingGroups"), RoleArn: aws.String("r")}
-	_, err := c.asg.SuspendProcesses(t.Context(), &autoscaling.SuspendProcessesInput{AutoScalingGroupName: aws.String("x")})
-	if err == nil || !strings.Contains(err.Error(), "AutoScalingGroup name not found - AutoScalingGroup 'x' not found") {
-		t.Errorf("an unknown group: %v", err)
-	}
-	for what, tt := range map[string]struct {
-		code string
-		err  func() error
-	}{
+	refused(t, map[string]refusal{
 		"an unknown process": {"ValidationError", func() error {
 			_, err := c.asg.SuspendProcesses(t.Context(), &autoscaling.SuspendProcessesInput{AutoScalingGroupName: name, ScalingProcesses: []string{"Sleep"}})
 			return err
@@ -155,6 +148,35 @@ func TestErrors(t *testing.T) {
 			_, err := c.asg.CreateAutoScalingGroup(t.Context(), &autoscaling.CreateAutoScalingGroupInput{AutoScalingGroupName: name, MinSize: aws.Int32(0), MaxSize: aws.Int32(0), AvailabilityZones: []string{"a"}, LaunchConfigurationName: aws.String("l")})
 			return err
 		}},
+	})
+	refused(t, pageAndInstanceRefusals(t, c))
+	refused(t, map[string]refusal{
+		"the same schedule again": {"ConflictException", func() error { _, err := c.sch.CreateSchedule(t.Context(), &again); return err }},
+		"a target that reads":     {"ValidationException", func() error { _, err := c.sch.CreateSchedule(t.Context(), &reading); return err }},
+		"no such schedule": {"ResourceNotFoundException", func() error {
+			_, err := c.sch.DeleteSchedule(t.Context(), &scheduler.DeleteScheduleInput{Name: aws.String("none")})
+			return err
+		}},
+	})
+}
+
+// refusal is a call that AWS refuses with a code.
+type refusal struct {
+	code string
+	err  func() error
+}
+
+func refused(t *testing.T, calls map[string]refusal) {
+	t.Helper()
+	for what, r := range calls {
+		if got := code(r.err()); got != r.code {
+			t.Errorf("%s: %q, not %q", what, got, r.code)
+		}
+	}
+}
+
+func pageAndInstanceRefusals(t *testing.T, c clients) map[string]refusal {
+	return map[string]refusal{
 		"too large a page": {"ValidationError", func() error {
 			_, err := c.asg.DescribeAutoScalingGroups(t.Context(), &autoscaling.DescribeAutoScalingGroupsInput{MaxRecords: aws.Int32(101)})
 			return err
@@ -167,21 +189,27 @@ func TestErrors(t *testing.T) {
 			_, err := c.asg.SetInstanceHealth(t.Context(), &autoscaling.SetInstanceHealthInput{InstanceId: aws.String("i-0"), HealthStatus: aws.String("Healthy")})
 			return err
 		}},
-		"the same schedule again": {"ConflictException", func() error { _, err := c.sch.CreateSchedule(t.Context(), &again); return err }},
-		"a target that reads":     {"ValidationException", func() error { _, err := c.sch.CreateSchedule(t.Context(), &reading); return err }},
-		"no such schedule": {"ResourceNotFoundException", func() error {
-			_, err := c.sch.DeleteSchedule(t.Context(), &scheduler.DeleteScheduleInput{Name: aws.String("none")})
-			return err
-		}},
 		"no refresh to cancel": {"ActiveInstanceRefreshNotFound", func() error {
-			_, err := c.asg.CancelInstanceRefresh(t.Context(), &autoscaling.CancelInstanceRefreshInput{AutoScalingGroupName: name})
+			_, err := c.asg.CancelInstanceRefresh(t.Context(), &autoscaling.CancelInstanceRefreshInput{AutoScalingGroupName: aws.String("web")})
 			return err
 		}},
-	} {
-		if got := code(tt.err()); got != tt.code {
-			t.Errorf("%s: %q, not %q", what, got, tt.code)
-		}
 	}
+}
+
+func TestUnknownGroup(t *testing.T) {
+	_, err := as(start(t, Config{}), "AKIA").asg.SuspendProcesses(t.Context(), &autoscaling.SuspendProcessesInput{AutoScalingGroupName: aws.String("x")})
+	if err == nil || !strings.Contains(err.Error(), "AutoScalingGroup name not found - AutoScalingGroup 'x' not found") {
+		t.Error(err)
+	}
+}
+
+func TestPages(t *testing.T) {
+	s := start(t, Config{})
+	web(t, s, 1)
+	if err := s.CreateGroup(GroupSpec{Name: "kept"}); err != nil {
+		t.Fatal(err)
+	}
+	c := as(s, "AKIA")
 	all := must(c.asg.DescribeAutoScalingGroups(t.Context(), &autoscaling.DescribeAutoScalingGroupsInput{MaxRecords: aws.Int32(1)}))(t)
 	rest := must(c.asg.DescribeAutoScalingGroups(t.Context(), &autoscaling.DescribeAutoScalingGroupsInput{MaxRecords: aws.Int32(1), NextToken: all.NextToken}))(t)
 	if got := []string{*all.AutoScalingGroups[0].AutoScalingGroupName, *rest.AutoScalingGroups[0].AutoScalingGroupName}; !slices.Equal(got, []string{"kept", "web"}) || rest.NextToken != nil {

@@ -37,12 +37,6 @@ func TestIMDS(t *testing.T) {
 	s.Advance(150 * time.Millisecond) // launched, and still Pending
 	id := groupOf(t, s).Instances[0].ID
 	url := must(s.IMDS(id))(t)
-	if again := must(s.IMDS(id))(t); again != url {
-		t.Errorf("another metadata service: %s", again)
-	}
-	if _, err := s.IMDS("i-0"); err == nil {
-		t.Error("metadata of no instance")
-	}
 	status, token := curl(t, "PUT", url+"/latest/api/token", ttl, "60")
 	if status != 200 {
 		t.Fatal(status)
@@ -80,6 +74,20 @@ func TestIMDS(t *testing.T) {
 	if document["instanceId"] != id || document["region"] != "eu-west-1" || credentials["AccessKeyId"] != AccessKey(id) {
 		t.Errorf("%v %v", document, credentials)
 	}
+}
+
+// TestIMDSRefuses has what IMDSv2 does not allow, and what is not there.
+func TestIMDSRefuses(t *testing.T) {
+	s := start(t, Config{})
+	id := web(t, s, 1).Instances[0].ID
+	url := must(s.IMDS(id))(t)
+	if again := must(s.IMDS(id))(t); again != url {
+		t.Errorf("another metadata service: %s", again)
+	}
+	if _, err := s.IMDS("i-0"); err == nil {
+		t.Error("metadata of no instance")
+	}
+	_, token := curl(t, "PUT", url+"/latest/api/token", ttl, "60")
 	for _, tt := range []struct {
 		method, path string
 		headers      []string
@@ -99,7 +107,7 @@ func TestIMDS(t *testing.T) {
 		}
 	}
 	s.Advance(time.Minute)
-	if status, _ := get("/latest/meta-data/instance-id"); status != 401 {
+	if status, _ := curl(t, "GET", url+"/latest/meta-data/instance-id", tokenIs, token); status != 401 {
 		t.Errorf("the token is good for longer than it was asked for: %d", status)
 	}
 }

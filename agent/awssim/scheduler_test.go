@@ -124,6 +124,7 @@ func TestScheduleRetries(t *testing.T) {
 	}{
 		{"as often", time.Second, Fault{Caller: schedulerCaller, Deny: true}, 4, false},
 		{"as long", 25 * time.Second, Fault{Caller: schedulerCaller, Throttle: true}, 3, false},
+		{"done without an answer", time.Second, Fault{Caller: schedulerCaller, NoAnswer: true, Times: 1}, 2, true},
 		{"until it works", time.Second, Fault{Caller: schedulerCaller, Status: 500, Code: "ResourceContention", Times: 2}, 3, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
