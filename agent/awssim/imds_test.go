@@ -7,6 +7,11 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials/ec2rolecreds"
+	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
 )
 
 // curl makes one HTTP call and gives its status and body.
@@ -144,5 +149,21 @@ func TestIMDSToTheEnd(t *testing.T) {
 	s.Advance(2 * time.Minute)
 	if status, body := get("instance-id"); status != 0 || !strings.Contains(body, "EOF") {
 		t.Errorf("terminated, it answers %d %s", status, body)
+	}
+}
+
+// TestIMDSBySDK has the SDK find out by itself where it is and who it is.
+func TestIMDSBySDK(t *testing.T) {
+	s := start(t, Config{Region: "cn-north-1"})
+	id := web(t, s, 1).Instances[0].ID
+	c := imds.New(imds.Options{Endpoint: must(s.IMDS(id))(t), EnableFallback: aws.FalseTernary})
+	document := must(c.GetInstanceIdentityDocument(t.Context(), nil))(t)
+	region := must(c.GetRegion(t.Context(), nil))(t)
+	if document.InstanceID != id || region.Region != "cn-north-1" || document.AvailabilityZone != "cn-north-1a" {
+		t.Errorf("%+v in %s", document, region.Region)
+	}
+	role := sts.New(sts.Options{Region: region.Region, BaseEndpoint: aws.String(s.URL()), Credentials: ec2rolecreds.New(func(o *ec2rolecreds.Options) { o.Client = c })})
+	if me := must(role.GetCallerIdentity(t.Context(), nil))(t); !strings.HasSuffix(*me.Arn, "/"+id) {
+		t.Errorf("caller: %s", *me.Arn)
 	}
 }

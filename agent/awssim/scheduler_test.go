@@ -186,10 +186,26 @@ func TestScheduleMoved(t *testing.T) {
 	}
 }
 
+// TestScheduleOfAnotherPartition is refused: a target's ARN names the partition that it is in.
+func TestScheduleOfAnotherPartition(t *testing.T) {
+	s := start(t, Config{Region: "cn-north-1"})
+	web(t, s, 1)
+	for partition, want := range map[string]string{"aws": "ValidationException", "aws-cn": ""} {
+		_, err := as(s, "AKIA").sch.CreateSchedule(t.Context(), &scheduler.CreateScheduleInput{Name: &partition, ScheduleExpression: aws.String("at(2027-01-01T00:00:00)"), FlexibleTimeWindow: &schtypes.FlexibleTimeWindow{Mode: "OFF"},
+			Target: &schtypes.Target{Arn: aws.String("arn:" + partition + ":scheduler:::aws-sdk:autoscaling:resumeProcesses"), RoleArn: aws.String("arn:" + partition + ":iam::1:role/r")}})
+		if code(err) != want {
+			t.Errorf("%s: %v", partition, err)
+		}
+	}
+	if g := groupOf(t, s); !strings.HasPrefix(g.ARN, "arn:aws-cn:autoscaling:cn-north-1:123456789012:autoScalingGroup:") {
+		t.Errorf("group: %s", g.ARN)
+	}
+}
+
 func TestPastScheduleRefused(t *testing.T) {
 	s := start(t, Config{Switches: Switches{PastScheduleRefused: true}})
 	_, err := as(s, "AKIA").sch.CreateSchedule(t.Context(), &scheduler.CreateScheduleInput{Name: aws.String("x"), ScheduleExpression: aws.String("at(2026-01-01T00:00:00)"), FlexibleTimeWindow: &schtypes.FlexibleTimeWindow{Mode: "OFF"},
-		Target: &schtypes.Target{Arn: aws.String("a"), RoleArn: aws.String("r")}})
+		Target: &schtypes.Target{Arn: aws.String("arn:aws:lambda:eu-west-1:1:function:f"), RoleArn: aws.String("r")}})
 	if code(err) != "ValidationException" {
 		t.Error(err)
 	}
