@@ -127,7 +127,7 @@ func TestErrors(t *testing.T) {
 	again.ClientToken = aws.String("another")
 	reading := *sch
 	reading.Name, reading.Target = aws.String("y"), &schtypes.Target{Arn: aws.String("arn:aws:scheduler:::aws-sdk:autoscaling:describeAutoScalingGroups"), RoleArn: aws.String("r")}
-	refused(t, map[string]refusal{
+	refuses(t, map[string]refusal{
 		"an unknown process": {"ValidationError", func() error {
 			_, err := c.asg.SuspendProcesses(t.Context(), &autoscaling.SuspendProcessesInput{AutoScalingGroupName: name, ScalingProcesses: []string{"Sleep"}})
 			return err
@@ -149,8 +149,8 @@ func TestErrors(t *testing.T) {
 			return err
 		}},
 	})
-	refused(t, pageAndInstanceRefusals(t, c))
-	refused(t, map[string]refusal{
+	refuses(t, pageAndInstanceRefusals(t, c))
+	refuses(t, map[string]refusal{
 		"the same schedule again": {"ConflictException", func() error { _, err := c.sch.CreateSchedule(t.Context(), &again); return err }},
 		"a target that reads":     {"ValidationException", func() error { _, err := c.sch.CreateSchedule(t.Context(), &reading); return err }},
 		"no such schedule": {"ResourceNotFoundException", func() error {
@@ -166,7 +166,7 @@ type refusal struct {
 	err  func() error
 }
 
-func refused(t *testing.T, calls map[string]refusal) {
+func refuses(t *testing.T, calls map[string]refusal) {
 	t.Helper()
 	for what, r := range calls {
 		if got := code(r.err()); got != r.code {
