@@ -203,7 +203,7 @@ func TestUnknownGroup(t *testing.T) {
 	}
 }
 
-func TestPages(t *testing.T) {
+func TestPagesOfGroups(t *testing.T) {
 	s := start(t, Config{})
 	web(t, s, 1)
 	if err := s.CreateGroup(GroupSpec{Name: "kept"}); err != nil {
