@@ -269,5 +269,8 @@ func (s *Sim) verdict(tg *targetGroup, r *registration, healthy bool, reason str
 		default:
 			r.Description = "Health checks failed"
 		}
+		if in := s.state.Instances[r.ID]; in != nil { // a group with ELB health checks acts on it
+			s.reconcile(in.Group)
+		}
 	}
 }
