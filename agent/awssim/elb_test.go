@@ -36,7 +36,10 @@ func (s *rig) health(arn string, targets ...types.TargetDescription) string {
 func TestTargetStates(t *testing.T) {
 	s := newRig(t, 1, DeploymentGroupSpec{}, Config{})
 	var id string
-	s.do(func() { id = s.members("blue")[0].ID })
+	s.do(func() {
+		id = s.members("blue")[0].ID
+		s.suspend(s.state.Groups["blue"], []string{"ReplaceUnhealthy"}) // the target is what is looked at here
+	})
 	if got := s.health(s.tg); got != "healthy" {
 		t.Fatalf("at first it is %s", got)
 	}
