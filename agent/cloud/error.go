@@ -70,19 +70,19 @@ func classify(op, action string, err error) error {
 	}
 	e := &Error{Kind: Other, Op: op, Action: action, Err: err}
 	var api smithy.APIError
-	var status *smithyhttp.ResponseError
 	var send *smithyhttp.RequestSendError
+	var operation *smithy.OperationError
+	var status *smithyhttp.ResponseError
 	switch {
-	case errors.As(err, &send) && !errors.Is(err, context.Canceled):
-		e.Kind = Unreachable
 	case errors.As(err, &api):
 		e.Kind = kindOf(api.ErrorCode(), api.ErrorMessage())
 		if m := denied.FindStringSubmatch(api.ErrorMessage()); m != nil {
 			e.Action = m[1]
 		}
-	case errors.As(err, &status): // an answer that is none of AWS's: a proxy's
-	case errors.Is(err, context.Canceled):
-	default: // no answer, or no credentials to ask with
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &send) && !errors.Is(err, context.Canceled):
+		e.Kind = Unreachable
+	case errors.Is(err, context.Canceled), errors.As(err, &status): // we were ended; an answer that is none of AWS's, a proxy's
+	case errors.As(err, &operation): // no credentials to ask with, no metadata service
 		e.Kind = Unreachable
 	}
 	return e
