@@ -28,8 +28,9 @@ lint: ## formatting, vet on three systems, staticcheck
 	@if command -v shellcheck >/dev/null; then shellcheck hooks/*.sh .ci/run; \
 	  elif [ -n "$$CI" ]; then echo "shellcheck is not installed" >&2; exit 1; else echo "skipped: shellcheck is not installed"; fi
 
-bench: build ## what a hook through wingman costs, beside the script alone
-	$(GO) test -run '^$$' -bench . -benchtime 200x ./agent/cli
+bench: build ## what a hook costs beside the script alone, and the guard beside the AWS CLI
+	$(GO) test -run '^$$' -bench Hook -benchtime 200x ./agent/cli
+	$(GO) test -run '^$$' -bench Guard -benchtime 3x ./agent/cli
 
 FUZZTIME ?= 60s
 fuzz: ## each parser's fuzz target, FUZZTIME each (without a bound Go spends nearly all of it on minimizing)

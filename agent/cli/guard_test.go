@@ -32,7 +32,7 @@ var program = sync.OnceValues(func() (string, error) {
 // scene is a simulated AWS in which a deployment in place stands in BeforeBlockTraffic on every instance of the group
 // web, until it is stopped.
 type scene struct {
-	*testing.T
+	testing.TB
 	sim        *awssim.Sim
 	deployment string
 	instances  []string
@@ -41,9 +41,9 @@ type scene struct {
 	open       context.CancelFunc
 }
 
-func newScene(t *testing.T, n int, operator ...string) *scene {
+func newScene(t testing.TB, n int, operator ...string) *scene {
 	t.Helper()
-	s := &scene{T: t, dir: t.TempDir()}
+	s := &scene{TB: t, dir: t.TempDir()}
 	s.gate, s.open = context.WithCancel(context.Background())
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	t.Cleanup(cancel)
