@@ -44,14 +44,15 @@ type Options struct {
 // Client speaks to AWS, from its first call on: making one costs nothing.
 type Client struct {
 	Options
-	once   sync.Once
-	err    error
-	config aws.Config
-	meta   *imds.Client
-	asg    *autoscaling.Client
-	deploy *codedeploy.Client
-	alarms *cloudwatch.Client
-	sched  *scheduler.Client
+	once     sync.Once
+	err      error
+	config   aws.Config
+	meta     *imds.Client
+	document imds.InstanceIdentityDocument
+	asg      *autoscaling.Client
+	deploy   *codedeploy.Client
+	alarms   *cloudwatch.Client
+	sched    *scheduler.Client
 }
 
 // New makes a client.
@@ -93,11 +94,27 @@ func (c *Client) region(ctx context.Context) (string, error) {
 	if err := c.onEC2(); err != nil {
 		return "", err
 	}
-	out, err := c.meta.GetRegion(ctx, &imds.GetRegionInput{})
-	if err != nil {
-		return "", classify("find the region", "", err)
+	d, err := c.identity(ctx)
+	return d.Region, err
+}
+
+// instance asks which instance this is.
+func (c *Client) instance(ctx context.Context) (string, error) {
+	d, err := c.identity(ctx)
+	return d.InstanceID, err
+}
+
+// identity reads the instance's identity document, once.
+func (c *Client) identity(ctx context.Context) (imds.InstanceIdentityDocument, error) {
+	if c.document.InstanceID != "" {
+		return c.document, nil
 	}
-	return out.Region, nil
+	out, err := c.meta.GetInstanceIdentityDocument(ctx, &imds.GetInstanceIdentityDocumentInput{})
+	if err != nil {
+		return imds.InstanceIdentityDocument{}, classify("find this instance", "", err)
+	}
+	c.document = out.InstanceIdentityDocument
+	return c.document, nil
 }
 
 // quick is an HTTP client that does not wait for what is not there.

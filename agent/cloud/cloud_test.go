@@ -112,6 +112,7 @@ func TestPlace(t *testing.T) {
 		return p, notes
 	}
 	deny := func(op string) awssim.Fault { return awssim.Fault{Operation: op, Deny: true} }
+	untagged := awssim.Fault{Service: "imds", Operation: "/latest/meta-data/tags/instance/aws:autoscaling:groupName", Status: 404, Code: "NotFound"}
 	want := guard.Place{Instance: green.labelled("Green"), Group: group, Role: lifecycle.Replacement, Creator: "user", Instances: 2, Originals: []string{"blue"}}
 	for _, tt := range []struct {
 		name   string
@@ -123,7 +124,8 @@ func TestPlace(t *testing.T) {
 		{"not the target", []awssim.Fault{deny("GetDeploymentTarget")}, func(*guard.Place) {}, "may not codedeploy:GetDeploymentTarget"},
 		{"not the deployment", []awssim.Fault{deny("GetDeployment")}, func(p *guard.Place) { p.Creator, p.Instances = "unknown", 0 }, "may not codedeploy:GetDeployment"},
 		{"nothing of CodeDeploy", []awssim.Fault{deny("GetDeployment"), deny("GetDeploymentTarget"), deny("GetDeploymentGroup")}, func(p *guard.Place) { p.Creator, p.Instances, p.Originals = "unknown", 0, nil }, "the originals' group: this instance's role may not codedeploy:GetDeploymentGroup"},
-		{"nothing of Auto Scaling", []awssim.Fault{deny("DescribeAutoScalingInstances")}, func(p *guard.Place) { p.Group = "" }, "may not autoscaling:DescribeAutoScalingInstances"},
+		{"nothing of Auto Scaling", []awssim.Fault{untagged, deny("DescribeAutoScalingInstances")}, func(p *guard.Place) { p.Group = "" }, "may not autoscaling:DescribeAutoScalingInstances"},
+		{"no tags in its metadata", []awssim.Fault{untagged}, func(*guard.Place) {}, ""},
 		{"throttled once", []awssim.Fault{{Operation: "GetDeployment", Throttle: true, Times: 1}}, func(*guard.Place) {}, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
