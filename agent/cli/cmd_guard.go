@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -186,12 +187,13 @@ EXIT STATUS
   4  AWS could not be reached or does not allow it`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			e := a.engine()
-			own, err := e.AfterEvent(c.Context())
-			if err != nil {
-				return err
+			own, unread := e.AfterEvent(c.Context()) // a record that cannot be read is no reason to leave others' guards
+			var bad engine.UsageError
+			if errors.As(unread, &bad) {
+				return unread
 			}
 			others, err := e.Reap(c.Context(), groups)
-			return a.printLooked(append(own, others...), err)
+			return a.printLooked(append(own, others...), errors.Join(err, unread))
 		},
 	}
 	groupFlag(c, &groups)
@@ -200,11 +202,13 @@ EXIT STATUS
 
 // printLooked prints what came of each group's guard; what was not done is a failure.
 func (a *app) printLooked(looked []engine.Looked, err error) error {
+	if err == nil || len(looked) > 0 {
+		if e := a.printOutcomes(looked); e != nil {
+			return e
+		}
+	}
 	if err != nil {
 		return cloudFailure(err)
-	}
-	if e := a.printOutcomes(looked); e != nil {
-		return e
 	}
 	var worst error
 	for _, l := range looked {

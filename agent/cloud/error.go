@@ -45,7 +45,11 @@ func (e *Error) Error() string {
 	case Denied:
 		return fmt.Sprintf("this instance's role may not %s: allow it (docs/guard.md, Permissions)", e.Action)
 	case Unreachable:
-		return fmt.Sprintf("AWS does not answer (%s): is there a route or a VPC endpoint, and an instance profile?", short(e.Err))
+		asked := ""
+		if e.Action != "" { // which endpoint it is that a private subnet lacks
+			asked = " " + e.Action
+		}
+		return fmt.Sprintf("AWS does not answer%s (%s): is there a route or a VPC endpoint, and an instance profile?", asked, short(e.Err))
 	case Throttled:
 		return "AWS throttles the account's calls (" + e.Action + "), after retries"
 	}

@@ -19,11 +19,13 @@ import (
 	"github.com/codedeploy-wingman/wingman/agent/run"
 )
 
-// The most that a hook spends on the guard, whatever AWS does; and how long it takes AWS's silence for granted: the next
-// events of the deployment must not wait for it again.
+// The most that a hook spends on the guard, whatever AWS does; what of that goes into asking for its place, which must
+// leave time to act on what is known (in a private subnet CodeDeploy may have no endpoint where Auto Scaling has one);
+// and how long it takes AWS's silence for granted: the next events of the deployment must not wait for it again.
 const (
-	hookLimit = 10 * time.Second
-	silence   = 10 * time.Minute
+	hookLimit  = 10 * time.Second
+	placeLimit = 3 * time.Second
+	silence    = 10 * time.Minute
 )
 
 // aws gives the client that this engine speaks to AWS with.
@@ -42,6 +44,7 @@ type guardian struct {
 	event      lifecycle.Event
 	deployment lifecycle.Deployment
 	budget     time.Duration
+	found      *found // what this run asked
 }
 
 func (g *guardian) Act(ctx context.Context, s plan.Step, say func(string)) run.Acted {
@@ -156,23 +159,34 @@ func (g *guardian) Facts(ctx context.Context, _ lifecycle.Deployment) run.Facts 
 // found is what is kept of an instance's place.
 type found struct {
 	guard.Place
-	At    time.Time `json:"at"`
-	Error string    `json:"error,omitempty"`
+	At     time.Time `json:"at"`
+	Error  string    `json:"error,omitempty"`
+	Silent bool      `json:"silent,omitempty"` // the notes come of waiting in vain
+}
+
+func (f found) place() (guard.Place, error) {
+	if f.Error == "" {
+		return f.Place, nil
+	}
+	return f.Place, fmt.Errorf("%s (at %s; not asked again yet)", f.Error, f.At.Local().Format("15:04:05"))
 }
 
 // place asks once a deployment where this instance stands in it. Of what could not be asked it asks again, but not of an
 // AWS that did not answer at all a moment ago, unless the event blocks traffic.
 func (g *guardian) place(ctx context.Context) (guard.Place, error) {
+	if g.found != nil {
+		return g.found.place()
+	}
 	const name = "place"
 	var have found
 	if g.journal.Kept(g.deployment.ID, name, &have) {
-		switch {
-		case have.Error == "" && len(have.Notes) == 0:
-			return have.Place, nil
-		case have.Error != "" && time.Since(have.At) < silence && g.event != lifecycle.BeforeBlockTraffic:
-			return have.Place, fmt.Errorf("%s (at %s; not asked again yet)", have.Error, have.At.Local().Format("15:04:05"))
+		silent := (have.Error != "" || have.Silent) && time.Since(have.At) < silence && g.event != lifecycle.BeforeBlockTraffic
+		if silent || have.Error == "" && len(have.Notes) == 0 {
+			return have.place()
 		}
 	}
+	ctx, cancel := context.WithTimeout(ctx, placeLimit)
+	defer cancel()
 	at, err := g.aws().Place(ctx, g.deployment)
 	var ours *cloud.Error
 	if errors.As(err, &ours) && ours.Kind == cloud.NotEC2 {
@@ -183,10 +197,11 @@ func (g *guardian) place(ctx context.Context) (guard.Place, error) {
 			at.Role = lifecycle.Replacement
 		}
 	}
-	have = found{Place: at, At: time.Now()}
+	have = found{Place: at, At: time.Now(), Silent: ctx.Err() != nil}
 	if err != nil {
 		have.Error = err.Error()
 	}
+	g.found = &have
 	_ = g.journal.Keep(g.deployment.ID, name, have) // not kept, it is asked again
 	return at, err
 }

@@ -194,11 +194,17 @@ func (b Begin) free(a Answer, do Do) (slot, error) {
 		}
 	}
 	for _, s := range have {
-		if s.err == nil && s.rec.Version <= version && (!a.Now.Before(s.rec.until(a.Now)) || do(Call{Op: Status, Deployment: s.rec.Deployment}).over()) {
+		if s.err == nil && s.rec.Version <= version && (!a.Now.Before(s.rec.until(a.Now)) || over(do, s.rec.Deployment, a.Now)) {
 			return s, nil
 		}
 	}
 	return slot{}, errNoSlot
+}
+
+// over asks whether a deployment is known to be over, for what is decided on a look at the group: the answer must come
+// while a write may still rest on that look.
+func over(do Do, deployment string, looked time.Time) bool {
+	return do(Call{Op: Status, Deployment: deployment, Deadline: looked.Add(aside)}).over()
 }
 
 // over says whether a deployment is known to be over.
@@ -288,7 +294,7 @@ func (b Begin) room(g Group, do Do, out *Outcome) bool {
 	if g.Desired >= g.Max {
 		why = append(why, fmt.Sprintf("the group is at its limit (desired %d, max %d)", g.Desired, g.Max))
 	}
-	a := do(Call{Op: Pressure, Group: g.Name})
+	a := do(Call{Op: Pressure, Group: g.Name, Deadline: out.Now.Add(aside)})
 	for _, alarm := range a.Alarms {
 		why = append(why, "the scaling alarm "+alarm+" is in breach")
 	}

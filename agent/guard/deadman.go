@@ -32,7 +32,7 @@ func (d DeadMan) schedule(g Group) Schedule {
 // set creates or moves the switch, before the slot is written: only to later, and with what was running.
 func (d DeadMan) set(do Do, g Group, r Record, grace time.Duration, now time.Time) error {
 	want := d.schedule(g)
-	a := do(Call{Op: GetSchedule, Group: g.Name, Schedule: want})
+	a := do(Call{Op: GetSchedule, Group: g.Name, Schedule: want, Deadline: now.Add(2 * aside)})
 	if a.Err != nil {
 		return a.Err
 	}
@@ -56,5 +56,5 @@ func (d DeadMan) set(do Do, g Group, r Record, grace time.Duration, now time.Tim
 	if len(want.Processes) == 0 || a.Schedule.Exists && want.At.Equal(a.Schedule.At) && slices.Equal(want.Processes, a.Schedule.Processes) {
 		return nil
 	}
-	return do(Call{Op: MoveSchedule, Group: g.Name, Schedule: want}).Err
+	return do(Call{Op: MoveSchedule, Group: g.Name, Schedule: want, Deadline: now.Add(2 * aside)}).Err
 }

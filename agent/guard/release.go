@@ -155,7 +155,7 @@ func (r Release) held(a Answer, do Do) (out []Process) {
 		if s.err != nil || s.rec.Deployment == owner(r.Deployment) || a.Group.void(s.rec) || len(s.rec.Protect) == 0 || !a.Now.Before(s.rec.until(a.Now)) {
 			continue
 		}
-		if !do(Call{Op: Status, Deployment: s.rec.Deployment}).over() {
+		if !over(do, s.rec.Deployment, a.Now) {
 			out = union(out, s.rec.Protect)
 		}
 	}
@@ -238,7 +238,7 @@ func (r ByHand) Do(do Do) (out Outcome) {
 
 // bar writes a live guard as protecting nothing any more, and gives the call that ends its claims.
 func (r ByHand) bar(a Answer, s slot, do Do) (then Call, err error) {
-	live := s.rec.Deployment != Manual && a.Now.Before(s.rec.until(a.Now)) && !do(Call{Op: Status, Deployment: s.rec.Deployment}).over()
+	live := s.rec.Deployment != Manual && a.Now.Before(s.rec.until(a.Now)) && !over(do, s.rec.Deployment, a.Now)
 	then = Call{Op: Delete, Group: r.Group, Key: s.key, Value: s.value, Deadline: a.Now.Add(Landing)}
 	if !live || s.rec.Version > version {
 		return then, nil

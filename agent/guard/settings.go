@@ -18,6 +18,7 @@ import (
 const (
 	Staleness = 5 * time.Second  // S: the oldest that a read may be
 	Landing   = 10 * time.Second // D: from a look at the group to the last byte of any write that rests on it
+	aside     = 2 * time.Second  // from that look on, for what is asked beside it and can be done without
 	longest   = 24 * time.Hour   // an until further off than this is a wrong clock's, and reads as this
 	tries     = 4                // of a begin
 	slots     = 8                // tags for guards on one group

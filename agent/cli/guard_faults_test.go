@@ -1,0 +1,140 @@
+package cli
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/codedeploy-wingman/wingman/agent/awssim"
+)
+
+// limit is what a hook may take beside AWS's troubles: ten seconds, and what starting the program costs here.
+const limit = 13 * time.Second
+
+// ran is what came of one run of the program.
+type ran struct {
+	code int
+	out  string
+	took time.Duration
+}
+
+func (s *scene) run(c *exec.Cmd) ran {
+	s.Helper()
+	began := time.Now()
+	out, err := c.CombinedOutput()
+	if err != nil && c.ProcessState == nil {
+		s.Fatal(err)
+	}
+	return ran{c.ProcessState.ExitCode(), string(out), time.Since(began)}
+}
+
+// says fails the test unless the program ended with that code and said all of it.
+func (s *scene) says(r ran, code int, words ...string) {
+	s.Helper()
+	if r.code != code {
+		s.Errorf("exit code %d, want %d: %s", r.code, code, r.out)
+	}
+	for _, w := range words {
+		if !strings.Contains(r.out, w) {
+			s.Errorf("it does not say %q: %s", w, r.out)
+		}
+	}
+}
+
+func (s *scene) write(file, text string) {
+	s.Helper()
+	s.must(os.MkdirAll(filepath.Dir(filepath.Join(s.dir, file)), 0o700))
+	s.must(os.WriteFile(filepath.Join(s.dir, file), []byte(text), 0o600))
+}
+
+// Whatever AWS does, the hook passes, in time. What is not needed for the guard does not stop it.
+func TestHookWhenAWSFails(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs the program against simulated AWS for a minute")
+	}
+	deny := func(service, op string) awssim.Fault { return awssim.Fault{Service: service, Operation: op, Deny: true} }
+	hang := func(service, op string) awssim.Fault { return awssim.Fault{Service: service, Operation: op, Hang: true} }
+	const set, lost = "guard: suspended", "GUARD NOT SET"
+	for _, tt := range []struct {
+		name  string
+		fault awssim.Fault
+		says  []string
+	}{
+		{"all hangs", hang("", ""), []string{lost}},
+		{"IMDS hangs", hang("imds", ""), []string{lost, "AWS does not answer"}},
+		{"Auto Scaling hangs", hang("autoscaling", ""), []string{lost}},
+		{"CodeDeploy hangs", hang("codedeploy", ""), []string{set}},
+		{"policies hang", hang("autoscaling", "DescribePolicies"), []string{set, "headroom"}},
+		{"all is throttled", awssim.Fault{Throttle: true, Service: "autoscaling"}, []string{lost, "throttles"}},
+		{"may not describe", deny("autoscaling", "DescribeAutoScalingGroups"), []string{lost, "may not autoscaling:DescribeAutoScalingGroups"}},
+		{"may not tag", deny("autoscaling", "CreateOrUpdateTags"), []string{lost, "may not autoscaling:CreateOrUpdateTags"}},
+		{"may not suspend", deny("autoscaling", "SuspendProcesses"), []string{lost, "may not autoscaling:SuspendProcesses"}},
+		{"may not ask CodeDeploy", deny("codedeploy", ""), []string{set}},
+		{"may not see policies", deny("autoscaling", "DescribePolicies"), []string{set, "may not autoscaling:DescribePolicies"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t, 1)
+			defer s.sim.Inject(tt.fault)()
+			r := s.run(s.hook(0))
+			s.says(r, 0, tt.says...)
+			if r.took > limit {
+				t.Errorf("the hook took %s: %s", r.took, r.out)
+			}
+			t.Logf("%s: %s", r.took, r.out)
+		})
+	}
+}
+
+// What AWS did not answer at one event is not waited for again at the next.
+func TestSilenceIsWaitedForOnce(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for what does not answer")
+	}
+	t.Parallel()
+	s := newScene(t, 1)
+	defer s.sim.Inject(awssim.Fault{Hang: true, Service: "autoscaling"})()
+	defer s.sim.Inject(awssim.Fault{Hang: true, Service: "codedeploy"})()
+	for i, event := range []string{"BeforeInstall", "AfterInstall", "ApplicationStart", "BeforeAllowTraffic"} {
+		c := s.hook(0)
+		c.Env = append(c.Env, "LIFECYCLE_EVENT="+event)
+		if r := s.run(c); r.code != 0 || i > 0 && r.took > 3*time.Second {
+			t.Errorf("%s: exit code %d after %s: %s", event, r.code, r.took, r.out)
+		}
+	}
+}
+
+// A guard that is to fail the event does: exit code 1, and a summary that says so.
+func TestGuardThatMustHold(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, 1)
+	s.write("host.yml", "guard: {continue_on_error: false}\n")
+	defer s.sim.Inject(awssim.Fault{Service: "autoscaling", Operation: "SuspendProcesses", Deny: true})()
+	s.says(s.run(s.hook(0)), 1, "GUARD NOT SET on web", "may not autoscaling:SuspendProcesses", "FAILED")
+}
+
+// A state folder that cannot be written or read costs the record, never the guard.
+func TestHookWithoutAJournal(t *testing.T) {
+	for name, spoil := range map[string]func(s *scene){
+		"state is a file":       func(s *scene) { s.write("instance0/state", "x") },
+		"guards is a file":      func(s *scene) { s.write("instance0/state/guards", "x") },
+		"corrupt place, guards": func(s *scene) { s.write("instance0/state/guards/0000000000000000.json", "{") },
+		"a newer guard":         func(s *scene) { s.write("instance0/state/guards/0000000000000000.json", `{"v": 99}`) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t, 1)
+			spoil(s)
+			s.says(s.run(s.hook(0)), 0, "guard: suspended Terminate")
+			s.ends()
+			r := s.run(s.command(0, "guard", "reap", "--group", "web"))
+			if got, guards := s.suspended(); got != "" || guards != 0 {
+				t.Errorf("suspended in the end: %s; %d guards; exit code %d: %s", got, guards, r.code, r.out)
+			}
+			t.Logf("exit code %d: %s", r.code, r.out)
+		})
+	}
+}
