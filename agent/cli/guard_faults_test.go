@@ -55,8 +55,12 @@ func TestHookWhenAWSFails(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs the program against simulated AWS for a minute")
 	}
-	deny := func(service, op string) awssim.Fault { return awssim.Fault{Service: service, Operation: op, Deny: true} }
-	hang := func(service, op string) awssim.Fault { return awssim.Fault{Service: service, Operation: op, Hang: true} }
+	deny := func(service, op string) awssim.Fault {
+		return awssim.Fault{Service: service, Operation: op, Deny: true}
+	}
+	hang := func(service, op string) awssim.Fault {
+		return awssim.Fault{Service: service, Operation: op, Hang: true}
+	}
 	const set, lost = "guard: suspended", "GUARD NOT SET"
 	for _, tt := range []struct {
 		name  string

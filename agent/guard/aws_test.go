@@ -6,6 +6,10 @@ package guard_test
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"slices"
 	"sort"
 	"strings"
@@ -211,6 +215,7 @@ func TestResumedByHand(t *testing.T) {
 	}
 	w.begun(w.begin(), guard.Joined)
 	w.is(strings.TrimSuffix(all, " Terminate"), 1)
+	w.Advance(30 * time.Second)           // what wingman may have sent meanwhile would have landed
 	w.must(w.Suspend("web", "Terminate")) // and now it is theirs
 	w.ends()
 	w.follow()
@@ -464,5 +469,31 @@ func TestGroupGone(t *testing.T) {
 	f := guard.Follow{Begin: b}
 	if out := f.Do(w.do); out.State != guard.Released {
 		t.Errorf("%s %v", out.State, out.Err)
+	}
+}
+
+// Where a proxy takes AWS's Date away nothing is begun: the claims rest on it.
+func TestWithoutADate(t *testing.T) {
+	w := newWorld(t, awssim.Switches{})
+	to, err := url.Parse(w.URL())
+	w.must(err)
+	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to); r.Out.Host = r.In.Host }, ModifyResponse: func(r *http.Response) error {
+		r.Header["Date"] = nil
+		return nil
+	}}
+	server := httptest.NewServer(proxy)
+	defer server.Close()
+	for _, tt := range []struct {
+		at    string
+		state guard.State
+		is    string
+		n     int
+	}{{server.URL, guard.Failed, "", 0}, {w.URL(), guard.Begun, all, 1}} {
+		var out guard.Outcome
+		guard.Run(t.Context(), cloud.New(cloud.Options{Endpoint: tt.at, Region: "eu-west-1"}), func(now time.Time, do guard.Do) { out = w.begin().Do(now, do) })
+		if out.State != tt.state || out.State == guard.Failed && !strings.Contains(out.Err.Error(), "no Date") {
+			t.Errorf("%s, %v; want %s", out.State, out.Err, tt.state)
+		}
+		w.is(tt.is, tt.n)
 	}
 }

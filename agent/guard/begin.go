@@ -220,23 +220,29 @@ func (b Begin) record(now time.Time, g Group, old Record, own bool, claim, want 
 			r.Until = last
 		}
 	}
-	from, to := now.Add(-Staleness).Truncate(time.Second), now.Add(2*Landing).Truncate(time.Second).Add(time.Second)
 	for _, p := range Processes() {
+		fresh := window(p, now)
 		c, claimed := old.claim(p)
 		reason, suspended := g.Suspended[p]
 		_, readable := stamp(reason)
 		switch {
-		case claimed && own && suspended: // stays as it is
+		case claimed && own && (suspended || has(old.Barred, p)): // stays as it is
 		case claimed && (own || suspended):
-			c = Claim{p, earlier(c.From, from), later(c.To, to)}
-		case !has(claim, p) || suspended && !readable:
+			c = Claim{p, earlier(c.From, fresh.From), later(c.To, fresh.To)}
+		case !has(claim, p) || suspended && !readable || own && has(old.Barred, p):
 			continue
 		default:
-			c = Claim{p, from, to}
+			c = fresh
 		}
 		r.Owned = append(r.Owned, c)
 	}
 	return r
+}
+
+// window is the claim of what is written on a look at that time: from the oldest that it may show, to when all that
+// rests on it has landed, and on what it does not show yet.
+func window(p Process, now time.Time) Claim {
+	return Claim{p, now.Add(-Staleness).Truncate(time.Second), now.Add(2*Landing + time.Second).Truncate(time.Second)}
 }
 
 func earlier(a, b time.Time) time.Time {

@@ -196,12 +196,16 @@ func (g Group) running(processes []Process) (out []Process) {
 func Run(ctx context.Context, cloud Cloud, f func(now time.Time, do Do)) {
 	var ahead time.Duration // AWS's clock less ours
 	now := func() time.Time { return time.Now().Add(ahead) }
+	told := false // what time it is there
 	f(now(), func(c Call) Answer {
 		if err := ctx.Err(); err != nil {
 			return Answer{Now: now(), Err: fmt.Errorf("cannot %s: %w", c.Op, err)}
 		}
 		if c.Op == Wait {
 			return wait(ctx, c, now)
+		}
+		if c.Op == Put && !told { // by a wrong clock of ours the claims would miss the suspensions' stamps, and nothing be given back
+			return Answer{Now: now(), Err: fmt.Errorf("cannot %s: AWS's answers have no Date, and this host's clock may be wrong (a proxy?)", c.Op)}
 		}
 		call, cancel := ctx, context.CancelFunc(func() {})
 		if !c.Deadline.IsZero() {
@@ -215,7 +219,7 @@ func Run(ctx context.Context, cloud Cloud, f func(now time.Time, do Do)) {
 		if a.Now.IsZero() {
 			a.Now = now()
 		} else {
-			ahead = time.Until(a.Now)
+			told, ahead = true, time.Until(a.Now)
 		}
 		return a
 	})

@@ -1,12 +1,17 @@
 package guard
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+	"time"
+)
 
 // Follow is one look, by an instance that took part, at its deployment's guard on one group.
 type Follow struct {
-	Begin             // how to begin again
-	Replacement  bool // the group is the replacement's: it is let go while the deployment waits to be rerouted
-	MayNotFollow bool // begin again nothing: the plan let go of it before the deployment's end
+	Begin                  // how to begin again
+	Until        time.Time // what was begun ends by then: no follower makes it last longer
+	Replacement  bool      // the group is the replacement's: it is let go while the deployment waits to be rerouted
+	MayNotFollow bool      // begin again nothing: the plan let go of it before the deployment's end, or host.yml says so
 }
 
 // Do gives back once the deployment is over, begins again what was lost, and bars what somebody resumed.
@@ -22,6 +27,10 @@ func (f Follow) Do(do Do) Outcome {
 		return out.failed(a.Err)
 	}
 	at, there := a.Group.own(f.Deployment)
+	if !there && !a.Now.Before(f.Until) {
+		out.State = Released // by another, since its time was up: where CodeDeploy may not be asked nobody knows more
+		return out
+	}
 	if !there { // a release that was on its way when the guard was begun, or somebody's hand
 		return f.again(a, do)
 	}
@@ -29,8 +38,9 @@ func (f Follow) Do(do Do) Outcome {
 	if a.Now.After(at.rec.until(a.Now).Add(f.Grace)) {
 		return Release{Group: f.Group, Deployment: f.Deployment, Grace: f.Grace, DeadMan: f.DeadMan, Observe: f.Observe}.Do(do)
 	}
+	f.Until = later(f.Until, at.rec.until(a.Now))
 	lost := a.Group.running(at.rec.Protect)
-	if len(lost) == 0 || f.Observe {
+	if len(lost) == 0 || f.Observe || !a.Now.Before(f.Until) {
 		return out
 	}
 	if !a.Now.After(at.rec.settled()) { // so young a guard: our own doing
@@ -40,15 +50,16 @@ func (f Follow) Do(do Do) Outcome {
 }
 
 func (f Follow) again(a Answer, do Do) Outcome {
+	f.Window = min(f.Window, f.Until.Sub(a.Now))
 	out := f.Begin.Do(a.Now, do)
 	out.Notes = append(out.Notes, "the guard was gone while its deployment went on: begun again")
 	return out
 }
 
-// bar takes what somebody resumed, seen so twice with nothing written between, out of what is protected and claimed:
-// the next hook must not suspend it again, and a suspension of it from now on is somebody else's.
+// bar takes what somebody resumed, seen so twice with nothing written between, out of what is protected: the next hook
+// must not suspend it again. The looks are so far apart that a release of our own has deleted the tag by the second.
 func (f Follow) bar(at own, lost []Process, do Do, out Outcome) Outcome {
-	if a := do(Call{Op: Wait, Until: out.Now.Add(Staleness)}); a.Err != nil {
+	if a := do(Call{Op: Wait, Until: out.Now.Add(Staleness + Landing)}); a.Err != nil {
 		return out.failed(a.Err)
 	}
 	a := do(Call{Op: Describe, Group: f.Group})
@@ -70,22 +81,23 @@ func (f Follow) bar(at own, lost []Process, do Do, out Outcome) Outcome {
 		return out
 	}
 	for _, s := range again.slots {
-		put := do(Call{Op: Put, Group: f.Group, Key: s.key, Value: s.rec.bar(gone, f.Nonce()).String(), Deadline: a.Now.Add(Landing)})
+		put := do(Call{Op: Put, Group: f.Group, Key: s.key, Value: s.rec.bar(gone, f.Nonce(), a.Now).String(), Deadline: a.Now.Add(Landing)})
 		if put.Err != nil {
 			return out.failed(put.Err)
 		}
 	}
-	out.State, out.Record = Lost, again.rec.bar(gone, "")
+	out.State, out.Record = Lost, again.rec.bar(gone, "", a.Now)
 	out.Notes = append(out.Notes, fmt.Sprintf("somebody resumed %s on %s while the guard of %s held it: it stays resumed", names(gone), f.Group, f.Deployment))
 	return out
 }
 
-// bar gives the record without the processes, and barred.
-func (r Record) bar(gone []Process, nonce string) Record {
-	var owned []Claim
-	for _, c := range r.Owned {
-		if !has(gone, c.Process) {
-			owned = append(owned, c)
+// bar gives the record with the processes barred. Their claims stay, up to where what was sent before others see it has
+// landed: this write may rest on a look that was too old to show another's.
+func (r Record) bar(gone []Process, nonce string, now time.Time) Record {
+	owned := slices.Clone(r.Owned)
+	for i, c := range owned {
+		if has(gone, c.Process) {
+			owned[i].To = later(c.To, window(c.Process, now).To)
 		}
 	}
 	r.Owned, r.Protect, r.Barred, r.Nonce = owned, minus(r.Protect, gone), union(r.Barred, gone), nonce

@@ -41,8 +41,10 @@ type model struct {
 	begun   map[string]time.Time // deployment to the first success of a begin
 	restamp bool
 	noStamp bool
-	fresh   bool // perfect reads
-	loose   bool // DeleteTags heeds no value
+	fresh   bool                    // perfect reads
+	loose   bool                    // DeleteTags heeds no value
+	mute    bool                    // nobody may ask CodeDeploy
+	ready   map[string][2]time.Time // from when to when the deployment waits to be rerouted
 	actors  []*actor
 	trace   []string
 	broken  []string
@@ -60,7 +62,7 @@ type actor struct {
 	call   Call
 	answer Answer
 	ready  time.Time
-	crash  float64 // at each call
+	crash  float64       // at each call
 	live   bool
 }
 
@@ -195,7 +197,11 @@ func (m *model) perform(a *actor, c Call) Answer {
 		m.say(a, "sees %v %v", short(tags), keysOf(proc))
 	case Status:
 		end, ends := m.over[c.Deployment]
-		out.Status = DeploymentStatus{Known: true, Over: ends && m.now.After(end.Add(time.Duration(m.IntN(8))*time.Second))}
+		seen := m.now.Add(-time.Duration(m.IntN(8)) * time.Second)
+		out.Status = DeploymentStatus{Known: !m.mute, Over: !m.mute && ends && seen.After(end)}
+		if r, waits := m.ready[c.Deployment]; waits && !m.mute {
+			out.Status.Ready = seen.After(r[0]) && seen.Before(r[1])
+		}
 	case Put:
 		m.say(a, "writes %s", c.Value)
 		m.change(func(n *moment) { n.tags[c.Key] = c.Value })
@@ -313,7 +319,7 @@ func (m *model) instance(name, d string, at time.Duration, crash float64, follow
 			if wait.Now.After(epoch.Add(20 * time.Minute)) {
 				return
 			}
-			if out := (Follow{Begin: b}).Do(do); out.State == Released {
+			if out := (Follow{Begin: b, Until: now.Add(b.Window)}).Do(do); out.State == Released {
 				return
 			}
 		}

@@ -117,9 +117,7 @@ func Parse(value string) (Record, error) {
 		return Record{}, fmt.Errorf("%q is no record of a guard: %w", clip(value), err)
 	}
 	if r.Version > version { // what follows is its own matter: all that it claims is held to be protected
-		for _, c := range r.Owned {
-			r.Protect = append(r.Protect, c.Process)
-		}
+		r.Protect = claimed(r)
 		return r, nil
 	}
 	if len(f) != 8 {

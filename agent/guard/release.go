@@ -142,7 +142,7 @@ func split(r Record, g Group) (mine, disputed []Process) {
 		}
 		if ours {
 			mine = append(mine, p)
-		} else if late {
+		} else if late && !has(r.Barred, p) { // what is barred nobody of ours suspends again
 			disputed = append(disputed, p)
 		}
 	}
@@ -203,53 +203,73 @@ type ByHand struct {
 	Nonce func() string
 }
 
-// Do bars first, so that no follower begins again what is being given back; drops the claims last, so that what a crash
-// between leaves suspended is still claimed.
+// Do bars what is live, so that no follower begins again what is being given back, and resumes at once; then it looks
+// again, S apart, until nothing is left, and only then deletes the guards that have ended. A live one keeps its claims.
 func (r ByHand) Do(do Do) (out Outcome) {
-	a := do(Call{Op: Describe, Group: r.Group})
-	out.Now, out.Group, out.State = a.Now, a.Group, Released
-	if a.Err != nil {
-		return out.failed(a.Err)
+	for range tries {
+		a := do(Call{Op: Describe, Group: r.Group})
+		out.Now, out.Group, out.State = a.Now, a.Group, Released
+		if a.Err != nil {
+			return out.failed(a.Err)
+		}
+		ended, next, err := r.round(a, do, &out)
+		if err != nil {
+			return out.failed(err)
+		}
+		if next.IsZero() {
+			return r.end(a, ended, do, out)
+		}
+		if w := do(Call{Op: Wait, Until: next}); w.Err != nil {
+			return out.failed(w.Err)
+		}
 	}
+	return out.failed(errMoving)
+}
+
+// round does what a look shows to be left, and says when to look again; never, if nothing is.
+func (r ByHand) round(a Answer, do Do, out *Outcome) (ended []slot, next time.Time, err error) {
 	var back []Process
-	var after []Call
 	for _, s := range a.Group.slots() {
 		if s.err != nil || a.Group.void(s.rec) {
 			continue
 		}
 		mine, disputed := split(s.rec, a.Group)
 		back = union(back, union(mine, disputed))
-		then, err := r.bar(a, s, do)
-		if err != nil {
-			return out.failed(fmt.Errorf("nothing was resumed: %w", err))
+		live := s.rec.Deployment != Manual && s.rec.Version <= version && a.Now.Before(s.rec.until(a.Now)) && !over(do, s.rec.Deployment, a.Now)
+		switch {
+		case !live:
+			if ended = append(ended, s); a.Now.Before(s.rec.settled()) {
+				next = later(next, s.rec.settled().Add(time.Second))
+			}
+		case len(s.rec.Protect) > 0:
+			bar := s.rec.bar(union(s.rec.Protect, claimed(s.rec)), r.Nonce(), a.Now)
+			if err := do(Call{Op: Put, Group: r.Group, Key: s.key, Value: bar.String(), Deadline: a.Now.Add(Landing)}).Err; err != nil {
+				return nil, next, fmt.Errorf("nothing was resumed: %w", err)
+			}
+			next = later(next, a.Now.Add(Staleness))
 		}
-		after = append(after, then)
 	}
-	if out.Resumed = back; len(back) > 0 {
-		after = append([]Call{{Op: Resume, Group: r.Group, Processes: back, Deadline: a.Now.Add(Landing)}}, after...)
+	if len(back) == 0 {
+		return ended, next, nil
 	}
-	for _, c := range after {
-		if err := do(c).Err; err != nil && !errors.Is(err, ErrGone) {
+	out.Resumed = union(out.Resumed, back)
+	res := do(Call{Op: Resume, Group: r.Group, Processes: back, Deadline: a.Now.Add(Landing)})
+	return nil, later(next, res.Now.Add(Staleness)), res.Err
+}
+
+// end deletes the guards that have ended.
+func (r ByHand) end(a Answer, ended []slot, do Do, out Outcome) Outcome {
+	for _, s := range ended {
+		if err := do(Call{Op: Delete, Group: r.Group, Key: s.key, Value: s.value, Deadline: a.Now.Add(Landing)}).Err; err != nil && !errors.Is(err, ErrGone) {
 			return out.failed(err)
 		}
 	}
 	return out
 }
 
-// bar writes a live guard as protecting nothing any more, and gives the call that ends its claims.
-func (r ByHand) bar(a Answer, s slot, do Do) (then Call, err error) {
-	live := s.rec.Deployment != Manual && a.Now.Before(s.rec.until(a.Now)) && !over(do, s.rec.Deployment, a.Now)
-	then = Call{Op: Delete, Group: r.Group, Key: s.key, Value: s.value, Deadline: a.Now.Add(Landing)}
-	if !live || s.rec.Version > version {
-		return then, nil
+func claimed(r Record) (out []Process) {
+	for _, c := range r.Owned {
+		out = append(out, c.Process)
 	}
-	barred := s.rec.Protect
-	for _, c := range s.rec.Owned {
-		barred = union(barred, []Process{c.Process})
-	}
-	last := s.rec.bar(barred, r.Nonce())
-	first := last
-	first.Owned = s.rec.Owned
-	then.Op, then.Value = Put, last.String()
-	return then, do(Call{Op: Put, Group: r.Group, Key: s.key, Value: first.String(), Deadline: then.Deadline}).Err
+	return out
 }
