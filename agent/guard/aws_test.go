@@ -478,10 +478,13 @@ func TestWithoutADate(t *testing.T) {
 	to, err := url.Parse(w.URL())
 	w.must(err)
 	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to); r.Out.Host = r.In.Host }, ModifyResponse: func(r *http.Response) error {
-		r.Header["Date"] = nil
+		r.Header.Del("Date")
 		return nil
 	}}
-	server := httptest.NewServer(proxy)
+	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		rw.Header()["Date"] = nil // else the server adds its own
+		proxy.ServeHTTP(rw, r)
+	}))
 	defer server.Close()
 	for _, tt := range []struct {
 		at    string

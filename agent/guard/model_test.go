@@ -62,7 +62,7 @@ type actor struct {
 	call   Call
 	answer Answer
 	ready  time.Time
-	crash  float64       // at each call
+	crash  float64 // at each call
 	live   bool
 }
 
