@@ -156,7 +156,8 @@ func (a *app) guardResume() *cobra.Command {
 	c := &cobra.Command{
 		Use: "resume", Short: "Give back now what any guard on the group suspended, disputed or not", Args: cobra.NoArgs,
 		Long: `Resume what the guards on a group claim. A deployment that still goes on does not suspend it again. What was suspended
-before the guard was begun stays suspended.
+before the guard was begun stays suspended. It takes some seconds more, up to half a minute under a guard that has just
+been begun: it looks again until it sees that all of it is resumed.
 
 EXIT STATUS
   0  given back
@@ -184,6 +185,7 @@ EXIT STATUS
   0  all that is due was given back
   1  not all of it: the output says why
   2  the command line or host.yml is wrong
+  3  refused: host.yml's mode is observe
   4  AWS could not be reached or does not allow it`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			e := a.engine()
@@ -217,7 +219,7 @@ func (a *app) printLooked(looked []engine.Looked, err error) error {
 			worst = cloudFailure(l.Err)
 		case guard.Disputed:
 			worst = failure{exitFailed, errSilent}
-		case guard.Frozen:
+		case guard.Frozen, guard.Observed:
 			worst = failure{exitRefused, errSilent}
 		}
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -141,4 +142,83 @@ func TestHookWithoutAJournal(t *testing.T) {
 			t.Logf("exit code %d: %s", r.code, r.out)
 		})
 	}
+}
+
+// writes gives what was written to AWS so far, apart from the simulator's own.
+func (s *scene) writes() (out []string) {
+	for _, r := range s.sim.Requests() {
+		if r.Write && r.Service != "imds" {
+			out = append(out, r.Operation)
+		}
+	}
+	return out
+}
+
+// Mode observe writes nothing, whoever asks; what was asked for and not done is no success.
+func TestObserveWritesNothing(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, 1)
+	s.write("host.yml", "guard: {mode: observe}\n")
+	before := len(s.writes())
+	s.says(s.run(s.hook(0)), 0, "mode observe: would suspend Terminate", "nothing was written")
+	s.says(s.run(s.command(0, "guard", "reap")), 0)
+	s.says(s.run(s.command(0, "guard", "suspend", "--for", "30m")), 3, "mode observe")
+	s.says(s.run(s.command(0, "guard", "suspend", "--deployment", s.deployment)), 3, "mode observe")
+	s.ends()
+	s.says(s.run(s.command(0, "guard", "reap")), 0)
+	if w := s.writes()[before:]; len(w) > 0 {
+		t.Errorf("written: %v", w)
+	}
+}
+
+// Mode disabled asks nothing in hooks, and begins nothing again.
+func TestDisabledAfterABegin(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, 1)
+	remove := s.sim.Inject(awssim.Fault{Operation: "CreateOrUpdateTags", Deny: true})
+	s.says(s.run(s.hook(0)), 0, "GUARD NOT SET")
+	remove()
+	s.write("host.yml", "guard: {mode: disabled}\n")
+	before := len(s.sim.Requests())
+	s.says(s.run(s.hook(0)), 0)
+	if n := len(s.sim.Requests()) - before; n > 0 {
+		t.Errorf("%d calls though disabled", n)
+	}
+	s.says(s.run(s.command(0, "guard", "reap")), 0)
+	if got, guards := s.suspended(); got != "" || guards != 0 {
+		t.Errorf("begun again though disabled: %s, %d guards", got, guards)
+	}
+}
+
+// Ids are opaque; without one there is nothing to hold for.
+func TestStrangeDeployments(t *testing.T) {
+	for id, want := range map[string]string{"": "no steps", "a b/c \u00e4 $(id)": "guard: suspended", "d-NOWHERE00": "guard: suspended", strings.Repeat("x", 300): "guard: suspended"} {
+		t.Run(fmt.Sprintf("%.20q", id), func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t, 1)
+			c := s.hook(0)
+			c.Env = append(c.Env, "DEPLOYMENT_ID="+id)
+			r := s.run(c)
+			if r.code != 0 || want != "no steps" && !strings.Contains(r.out, want) {
+				t.Errorf("exit code %d: %s", r.code, r.out)
+			}
+			s.says(s.run(s.command(0, "guard", "resume")), 0)
+			if got, guards := s.suspended(); got != "" {
+				t.Errorf("left: %s, %d guards", got, guards)
+			}
+		})
+	}
+}
+
+// That no place could be asked for is said in later events' summaries too.
+func TestLaterSummariesSayWhatFailed(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, 1)
+	remove := s.sim.Inject(awssim.Fault{Service: "imds", Hang: true})
+	s.says(s.run(s.hook(0)), 0, "GUARD NOT SET")
+	remove()
+	s.write("wingman.yml", "version: 1\nevents: {AfterBlockTraffic: [{command: [\"false\"]}]}\n")
+	c := s.hook(0)
+	c.Env = append(c.Env, "LIFECYCLE_EVENT=AfterBlockTraffic")
+	s.says(s.run(c), 1, "GUARD NOT SET in an earlier event")
 }

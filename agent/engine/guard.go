@@ -91,6 +91,9 @@ func (g *guardian) suspend(ctx context.Context, s plan.Suspend, say func(string)
 		groups := []string{at.Group}
 		if w.Originals {
 			groups = at.Originals
+			if len(groups) == 0 && len(at.Notes) > 0 {
+				say("the originals' group is not held from here, their own BeforeBlockTraffic does it: " + strings.Join(at.Notes, "; "))
+			}
 		}
 		for _, group := range groups {
 			acted = append(acted, g.begin(ctx, at, group, w, s.Default, say))
@@ -137,6 +140,10 @@ func (g *guardian) failures() (notes []string) {
 			notes = append(notes, "GUARD NOT SET on "+r.ScalingGroup+" in an earlier event: "+r.Reason)
 		}
 	}
+	var at found
+	if g.journal.Kept(g.deployment.ID, placeFile, &at) && at.Error != "" {
+		notes = append(notes, "GUARD NOT SET in an earlier event: cannot find this instance's group: "+at.Error)
+	}
 	return notes
 }
 
@@ -164,6 +171,8 @@ type found struct {
 	Silent bool      `json:"silent,omitempty"` // the notes come of waiting in vain
 }
 
+const placeFile = "place"
+
 func (f found) place() (guard.Place, error) {
 	if f.Error == "" {
 		return f.Place, nil
@@ -177,9 +186,8 @@ func (g *guardian) place(ctx context.Context) (guard.Place, error) {
 	if g.found != nil {
 		return g.found.place()
 	}
-	const name = "place"
 	var have found
-	if g.journal.Kept(g.deployment.ID, name, &have) {
+	if g.journal.Kept(g.deployment.ID, placeFile, &have) {
 		silent := (have.Error != "" || have.Silent) && time.Since(have.At) < silence && g.event != lifecycle.BeforeBlockTraffic
 		if silent || have.Error == "" && len(have.Notes) == 0 {
 			return have.place()
@@ -202,7 +210,7 @@ func (g *guardian) place(ctx context.Context) (guard.Place, error) {
 		have.Error = err.Error()
 	}
 	g.found = &have
-	_ = g.journal.Keep(g.deployment.ID, name, have) // not kept, it is asked again
+	_ = g.journal.Keep(g.deployment.ID, placeFile, have) // not kept, it is asked again
 	return at, err
 }
 
@@ -247,7 +255,7 @@ func (g *guardian) holds(r journal.Guard, w guard.Want) bool {
 		return false
 	}
 	have, ok := g.journal.Guard(r.Deployment.ID, r.ScalingGroup)
-	return ok && have.Holds && !have.LetGo && have.Closed.IsZero() && time.Now().Add(g.budget).Before(have.Until)
+	return ok && have.Holds && !have.LetGo && have.Closed.IsZero() && time.Now().Add(g.budget).Before(have.Ends)
 }
 
 // acted puts a begin's outcome into words.
@@ -310,7 +318,7 @@ func (e *Engine) note(r journal.Guard, out guard.Outcome) {
 	}
 	switch out.State {
 	case guard.Begun, guard.Joined, guard.Holds, guard.Lost:
-		r.Holds, r.Until = true, out.Record.Until
+		r.Holds, r.Until, r.Ends = true, out.Record.Until, time.Now().Add(out.Record.Until.Sub(out.Now))
 	case guard.Released, guard.Observed, guard.Frozen:
 		r.Closed = time.Now()
 	}

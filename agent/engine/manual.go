@@ -80,12 +80,13 @@ func (e *Engine) SuspendByHand(ctx context.Context, groups []string, deployment 
 	if len(set) == 0 {
 		set = s.Original.Processes
 	}
+	claim := s.Claims(set) // as its hooks do: a write of theirs may be lost under this one
 	if deployment == "" {
-		deployment, s.MaxWindow = guard.Manual, window
+		deployment, s.MaxWindow, claim = guard.Manual, window, set
 	}
 	var out []Looked
 	for _, group := range groups {
-		b := guard.Begin{Group: group, Deployment: deployment, Home: "by hand", Want: set, Claim: set, Window: s.MaxWindow, Grace: s.Grace, Headroom: s.Headroom, DeadMan: s.DeadMan, Observe: s.Mode != guard.Enforce, Nonce: nonce}
+		b := guard.Begin{Group: group, Deployment: deployment, Home: "by hand", Want: set, Claim: claim, Window: s.MaxWindow, Grace: s.Grace, Headroom: s.Headroom, DeadMan: s.DeadMan, Observe: s.Mode != guard.Enforce, Nonce: nonce}
 		look := Looked{Group: group, Deployment: deployment}
 		guard.Run(ctx, e.aws(), func(now time.Time, do guard.Do) { look.Outcome = b.Do(now, do) })
 		out = append(out, look)

@@ -439,6 +439,19 @@ func TestHeadroom(t *testing.T) {
 	}
 }
 
+// Headroom is a question of the first begin: a guard that is there is kept whole, and its instance's part goes on.
+func TestHeadroomOfAGuardThatIsThere(t *testing.T) {
+	w := newWorld(t, awssim.Switches{})
+	w.begun(w.begin(), guard.Begun)
+	w.must(w.SetDesired("web", 4))
+	w.must(w.Resume("web", "Terminate"))
+	w.Advance(10 * time.Second)
+	b := w.begin()
+	b.Headroom = guard.Refuse
+	w.begun(b, guard.Begun)
+	w.is(all, 1)
+}
+
 // Observe looks, says, and writes nothing.
 func TestObserve(t *testing.T) {
 	w := newWorld(t, awssim.Switches{}, "Terminate")

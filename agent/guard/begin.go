@@ -154,7 +154,7 @@ func (b *Begin) round(a Answer, do Do, out *Outcome) error {
 		b.sure = true
 		return do(Call{Op: Wait, Until: a.Now.Add(Staleness)}).Err
 	}
-	if b.room(g, do, out) {
+	if !own && b.room(g, do, out) { // a guard that is there is kept whole
 		return nil
 	}
 	at, err := slot{}, error(nil)

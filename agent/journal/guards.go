@@ -29,7 +29,8 @@ type Guard struct {
 	Reason       string    `json:"reason,omitempty"`    // why it failed
 	Holds        bool      `json:"holds,omitempty"`     // it was begun or joined since it was last intended
 	LetGo        bool      `json:"let_go,omitempty"`    // resume_processes: before the deployment's end
-	Until        time.Time `json:"until,omitzero"`      // it ends by then, whatever happens
+	Until        time.Time `json:"until,omitzero"`      // it ends by then, by AWS's clock, whatever happens
+	Ends         time.Time `json:"ends,omitzero"`       // the same by this host's clock, which may be wrong
 	Suspended    []string  `json:"suspended,omitempty"` // by this instance
 	Resumed      []string  `json:"resumed,omitempty"`   // by this instance
 	Closed       time.Time `json:"closed,omitzero"`     // nothing is left to do
