@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -221,4 +222,65 @@ func TestLaterSummariesSayWhatFailed(t *testing.T) {
 	c := s.hook(0)
 	c.Env = append(c.Env, "LIFECYCLE_EVENT=AfterBlockTraffic")
 	s.says(s.run(c), 1, "GUARD NOT SET in an earlier event")
+}
+
+// The step resume_processes lets go at once, but not under another instance, nor where that may not be asked.
+func TestResumeStep(t *testing.T) {
+	for _, tt := range []struct {
+		name      string
+		instances int
+		fault     awssim.Fault
+		says      string
+		guards    int
+	}{
+		{"alone", 1, awssim.Fault{Operation: "nothing"}, "given back: resumed Terminate", 0},
+		{"another is in it", 2, awssim.Fault{Operation: "nothing"}, "another instance was in the middle of it", 1},
+		{"may not ask", 1, awssim.Fault{Operation: "ListDeploymentTargets", Deny: true}, "may not codedeploy:ListDeploymentTargets", 1},
+		{"may not resume", 1, awssim.Fault{Operation: "ResumeProcesses", Deny: true}, "may not autoscaling:ResumeProcesses", 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t, tt.instances)
+			s.write("wingman.yml", "version: 1\nevents: {AfterBlockTraffic: [{resume_processes: {}}]}\n")
+			s.write("appspec.yml", "version: 0.0\nos: linux\nhooks:\n  AfterBlockTraffic:\n    - {location: wingman.sh, timeout: 80}\n")
+			s.says(s.run(s.hook(0)), 0, "guard: suspended")
+			defer s.sim.Inject(tt.fault)()
+			c := s.hook(0)
+			c.Env = append(c.Env, "LIFECYCLE_EVENT=AfterBlockTraffic")
+			s.says(s.run(c), 0, tt.says)
+			if _, guards := s.suspended(); guards != tt.guards {
+				t.Errorf("%d guards, want %d", guards, tt.guards)
+			}
+		})
+	}
+}
+
+// Hooks of several deployments at once on one instance share its state folder.
+func TestHooksAtOnceOnOneInstance(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, 1)
+	var wg sync.WaitGroup
+	for i := range 6 {
+		wg.Go(func() {
+			c := s.hook(0)
+			c.Env = append(c.Env, fmt.Sprint("DEPLOYMENT_ID=other-", i), fmt.Sprint("DEPLOYMENT_GROUP_ID=g", i))
+			s.says(s.run(c), 0, "guard: ")
+		})
+	}
+	wg.Wait()
+	entries, err := os.ReadDir(filepath.Join(s.dir, "instance0/state/guards"))
+	s.must(err)
+	kept := 0
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), ".json") {
+			kept++
+		}
+	}
+	if got, guards := s.suspended(); got != original || guards < 1 || kept != 6 {
+		t.Errorf("suspended %s, %d guards, %d records", got, guards, kept)
+	}
+	s.says(s.run(s.command(0, "guard", "resume")), 0)
+	if got, _ := s.suspended(); got != "" {
+		t.Errorf("left: %s", got)
+	}
 }

@@ -85,7 +85,11 @@ func (g *guardian) letGo(ctx context.Context, say func(string)) run.Acted {
 		var out guard.Outcome
 		guard.Run(ctx, g.aws(), func(_ time.Time, do guard.Do) { out = rel.Do(do) })
 		g.note(r, out)
-		acted = append(acted, released(r.ScalingGroup, out))
+		did := released(r.ScalingGroup, out)
+		if did.Verdict == journal.Succeeded {
+			say(did.Reason)
+		}
+		acted = append(acted, did)
 	}
 	if len(acted) == 0 {
 		return skipped("this instance holds no guard")

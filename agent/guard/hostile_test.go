@@ -115,3 +115,79 @@ func TestSchedulesWithoutCodeDeploy(t *testing.T) {
 		}
 	})
 }
+
+// The dead-man switch, with nobody to look, with hooks that go on, and beside what the operator had suspended before:
+// whenever it fires, the guard's time is up.
+func TestSchedulesWithADeadManSwitch(t *testing.T) {
+	for _, nobody := range []bool{false, true} {
+		t.Run(fmt.Sprintf("nobody left %t", nobody), func(t *testing.T) {
+			schedules(t, 0, func(m *model) {
+				m.claimed, m.dead, m.mute = false, DeadMan{RoleARN: "role"}, nobody
+				m.past[0].proc = map[Process]suspended{Terminate: {epoch.Add(-time.Hour), "operator"}}
+				end := m.soon()
+				if m.over["d-1"] = epoch.Add(end); m.IntN(2) == 0 {
+					m.over["e-2"] = m.over["d-1"].Add(time.Duration(m.IntN(60)) * time.Second)
+				}
+				for d := range m.over {
+					for i := range 2 {
+						m.part(fmt.Sprint(d, i), d, Defaults().Original.Processes, m.crashes(), !nobody && m.IntN(4) > 0, false, m.times(end)...)
+					}
+				}
+				if !nobody {
+					return
+				}
+				m.run(epoch.Add(end + time.Minute + 10*time.Minute + time.Minute + 3*time.Minute))
+				for p, s := range m.present().proc {
+					if s.by == "wingman" && !m.calm {
+						m.breaks("the switch left %s suspended", p)
+					}
+				}
+			})
+		})
+	}
+}
+
+// Two slots of one deployment are one guard.
+func TestSchedulesOfTwoSlots(t *testing.T) {
+	schedules(t, 0, func(m *model) {
+		m.claimed = false
+		end := m.soon()
+		m.over["d-1"] = epoch.Add(end)
+		for i := range 3 {
+			m.part(fmt.Sprint("i", i), "d-1", [][]Process{Defaults().Original.Processes, Defaults().Replacement.Processes}[m.IntN(2)], m.crashes(), m.IntN(4) > 0, false, m.times(end)...)
+		}
+		// Another group's guard stood in the first slot when some looked.
+		b := m.begin("d-1", nil)
+		for i, d := range []string{"e-2", "d-1"} {
+			r := Record{Version: version, ARN: arnHash(modelARN), Deployment: d, Until: epoch.Add(10 * time.Minute), Nonce: m.nonce(), Protect: []Process{Terminate}}
+			m.past[0].tags[Keys()[(home(b.Home)+i)%slots]] = r.String()
+		}
+		m.over["e-2"] = epoch.Add(time.Second)
+		if m.IntN(2) == 0 {
+			r := Record{Version: version, ARN: arnHash(modelARN), Deployment: "d-1", Until: epoch.Add(10 * time.Minute), Nonce: m.nonce(), Protect: []Process{Launch}, Barred: []Process{AZRebalance}}
+			m.past[0].tags[Keys()[(home(b.Home)+3)%slots]] = r.String()
+		}
+	})
+}
+
+// All eight slots are taken, by guards of which some have ended: one is taken over, with what it holds.
+func TestSchedulesOfEightGuards(t *testing.T) {
+	schedules(t, 0, func(m *model) {
+		m.claimed = false
+		end := m.soon()
+		m.over["d-1"] = epoch.Add(end)
+		for i, key := range Keys() {
+			d := fmt.Sprintf("%c-8", 'e'+i)
+			m.over[d] = epoch.Add(time.Duration(m.IntN(200)-100) * time.Second)
+			r := Record{Version: version, ARN: arnHash(modelARN), Deployment: d, Until: epoch.Add(10 * time.Minute), Nonce: m.nonce(), Protect: []Process{Terminate}}
+			if i == 3 {
+				r.Owned = []Claim{{Terminate, epoch.Add(-2 * time.Minute), epoch.Add(-time.Minute)}}
+				m.past[0].proc[Terminate] = suspended{epoch.Add(-100 * time.Second), "wingman"}
+			}
+			m.past[0].tags[key] = r.String()
+		}
+		for i := range 2 {
+			m.part(fmt.Sprint("i", i), "d-1", Defaults().Original.Processes, m.crashes(), m.IntN(4) > 0, false, m.times(end)...)
+		}
+	})
+}

@@ -41,8 +41,10 @@ type model struct {
 	begun   map[string]time.Time // deployment to the first success of a begin
 	restamp bool
 	noStamp bool
-	fresh   bool                    // perfect reads
-	loose   bool                    // DeleteTags heeds no value
+	fresh   bool // perfect reads
+	loose   bool // DeleteTags heeds no value
+	dead    DeadMan
+	sched   Schedule                // the dead-man switch, if it exists
 	mute    bool                    // nobody may ask CodeDeploy
 	ready   map[string][2]time.Time // from when to when the deployment waits to be rerouted
 	actors  []*actor
@@ -125,6 +127,7 @@ func (m *model) run(end time.Time) {
 			break
 		}
 		m.now = later(m.now, a.ready)
+		m.fire()
 		dies := m.Float64() < a.crash
 		if dies && m.IntN(2) == 0 { // before the call
 			m.say(a, "crashes before: %s", a.call.Op)
@@ -142,6 +145,15 @@ func (m *model) run(end time.Time) {
 		a.advance(m)
 	}
 	m.now = later(m.now, end)
+	m.fire()
+}
+
+// fire carries out the dead-man schedule once its time has come.
+func (m *model) fire() {
+	if m.sched.Exists && m.now.After(m.sched.At) {
+		m.sched.Exists = false
+		m.resume(&actor{name: "schedule"}, m.sched.Processes)
+	}
 }
 
 func (m *model) say(a *actor, format string, args ...any) {
@@ -178,8 +190,9 @@ func (m *model) perform(a *actor, c Call) Answer {
 	if m.calm {
 		a.crash = 0
 	}
-	late := !c.Deadline.IsZero() && m.now.After(c.Deadline)
-	if late || c.Op != Wait && !m.calm && m.Float64() < 0.01 {
+	sure := c.Op == Wait || c.Op == GetSchedule || c.Op == MoveSchedule || c.Op == DropSchedule // a switch that could not be set is said, and that is all
+	late := !sure && !c.Deadline.IsZero() && m.now.After(c.Deadline)
+	if late || !sure && !m.calm && m.Float64() < 0.01 {
 		m.say(a, "%s fails", c.Op)
 		return Answer{Now: date, Err: errors.New("timed out")}
 	}
@@ -216,8 +229,20 @@ func (m *model) perform(a *actor, c Call) Answer {
 		m.suspend(a, c.Processes, "wingman")
 	case Resume:
 		m.resume(a, c.Processes)
+	case GetSchedule:
+		out.Schedule = c.Schedule
+		if m.sched.Exists {
+			out.Schedule = m.sched
+		}
+	case MoveSchedule:
+		m.say(a, "sets the schedule to %s for %v", c.Schedule.At.Sub(epoch), c.Schedule.Processes)
+		m.sched = c.Schedule
+		m.sched.Exists = true
+	case DropSchedule:
+		m.say(a, "drops the schedule")
+		m.sched.Exists = false
 	}
-	if c.Op != Wait && c.Op != Describe && !m.calm && m.Float64() < 0.01 {
+	if !sure && c.Op != Describe && !m.calm && m.Float64() < 0.01 {
 		m.say(a, "%s loses its answer", c.Op)
 		out.Err = errors.New("connection lost")
 	}
@@ -299,7 +324,7 @@ func (m *model) nonce() string { return strconv.FormatUint(uint64(m.Uint32()), 3
 
 // begin is one instance's hook.
 func (m *model) begin(d string, want []Process) Begin {
-	return Begin{Group: modelGroup, Deployment: d, Home: "group of " + d[:3], Want: want, Claim: Defaults().Claims(nil), Budget: time.Minute, Window: 10 * time.Minute, Grace: time.Minute, Nonce: m.nonce}
+	return Begin{Group: modelGroup, Deployment: d, Home: "group of " + d[:3], Want: want, Claim: Defaults().Claims(nil), Budget: time.Minute, Window: 10 * time.Minute, Grace: time.Minute, DeadMan: m.dead, Nonce: m.nonce}
 }
 
 // instance is one that takes part: its hook, and, if it lives, its follower.
@@ -342,7 +367,7 @@ func (m *model) holds(d string) {
 // reapers look now and then, as services of other instances do.
 func (m *model) reapers() {
 	for i := range m.IntN(4) {
-		m.start("r"+strconv.Itoa(i), epoch.Add(time.Duration(m.IntN(200))*time.Second), 0.02, func(_ time.Time, do Do) { Reap{Group: modelGroup, Grace: time.Minute}.Do(do) })
+		m.start("r"+strconv.Itoa(i), epoch.Add(time.Duration(m.IntN(200))*time.Second), 0.02, func(_ time.Time, do Do) { Reap{Group: modelGroup, Grace: time.Minute, DeadMan: m.dead}.Do(do) })
 	}
 }
 
@@ -351,7 +376,7 @@ func (m *model) settle() {
 	m.run(epoch.Add(22 * time.Minute))
 	m.calm = true
 	for i := range 3 {
-		m.start("reaper"+strconv.Itoa(i), m.now, 0, func(_ time.Time, do Do) { Reap{Group: modelGroup, Grace: time.Minute}.Do(do) })
+		m.start("reaper"+strconv.Itoa(i), m.now, 0, func(_ time.Time, do Do) { Reap{Group: modelGroup, Grace: time.Minute, DeadMan: m.dead}.Do(do) })
 		m.run(m.now.Add(3 * time.Minute))
 	}
 	for p, s := range m.present().proc {
