@@ -39,23 +39,14 @@ func (e *Engine) AfterEvent(ctx context.Context) ([]Looked, error) {
 }
 
 func (e *Engine) follow(ctx context.Context, settings guard.Settings, r journal.Guard) Looked {
-	f := guard.Follow{Begin: begin(settings, r, 0), Until: r.Until, Replacement: r.Replacement, MayNotFollow: r.LetGo || settings.Mode == guard.Disabled}
+	f := guard.Follow{Begin: begin(settings, r, 0), Until: r.Until, Held: r.Holds, Replacement: r.Replacement, MayNotFollow: r.LetGo || settings.Mode == guard.Disabled}
 	if f.Until.IsZero() { // nothing was begun yet
 		f.Until = r.Begun.Add(settings.MaxWindow)
 	}
 	look := Looked{Group: r.ScalingGroup, Deployment: r.Deployment.ID}
 	guard.Run(ctx, e.aws(), func(_ time.Time, do guard.Do) { look.Outcome = f.Do(do) })
-	if ready := look.State == guard.Released && f.Replacement; ready && !e.over(ctx, r.Deployment.ID) {
-		look.State = guard.Holds // let go while the deployment waits to be rerouted: it is begun again
-		return look
-	}
 	e.note(r, look.Outcome)
 	return look
-}
-
-func (e *Engine) over(ctx context.Context, deployment string) bool {
-	a := e.aws().Guard(ctx, guard.Call{Op: guard.Status, Deployment: deployment})
-	return a.Err != nil || !a.Status.Ready
 }
 
 // begin makes the guard's wish from its record.

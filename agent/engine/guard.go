@@ -319,6 +319,8 @@ func (e *Engine) note(r journal.Guard, out guard.Outcome) {
 	switch out.State {
 	case guard.Begun, guard.Joined, guard.Holds, guard.Lost:
 		r.Holds, r.Until, r.Ends = true, out.Record.Until, time.Now().Add(out.Record.Until.Sub(out.Now))
+	case guard.Waits:
+		r.Holds = false
 	case guard.Released, guard.Observed, guard.Frozen:
 		r.Closed = time.Now()
 	}

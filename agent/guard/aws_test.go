@@ -128,7 +128,7 @@ func (w *world) is(want string, guards int) {
 const all = "AZRebalance AlarmNotification InstanceRefresh ReplaceUnhealthy ScheduledActions Terminate"
 
 func (w *world) follow() guard.Outcome {
-	return guard.Follow{Begin: w.begin()}.Do(w.do)
+	return guard.Follow{Held: true, Begin: w.begin()}.Do(w.do)
 }
 
 // In every combination of what is not known of AWS: what was suspended before stays, the rest is held and given back.
@@ -323,7 +323,7 @@ func TestCodeDeploysOwn(t *testing.T) {
 			}
 		}
 		w.ends()
-		f := guard.Follow{Begin: b}
+		f := guard.Follow{Held: true, Begin: b}
 		if out := f.Do(w.do); out.State != guard.Released {
 			t.Errorf("%s %v", out.State, out.Err)
 		}
@@ -347,7 +347,7 @@ func TestBesideAnotherGuard(t *testing.T) {
 	}
 	w.is("AZRebalance AlarmNotification HealthCheck InstanceRefresh ReplaceUnhealthy ScheduledActions Terminate", 2)
 	w.ends()
-	f := guard.Follow{Begin: first}
+	f := guard.Follow{Held: true, Begin: first}
 	if out := f.Do(w.do); out.State != guard.Kept || !slices.Equal(out.Held, []guard.Process{guard.Terminate}) {
 		t.Errorf("%s, held %v, %v", out.State, out.Held, out.Err)
 	}
@@ -411,7 +411,7 @@ func TestDeadMan(t *testing.T) {
 	b.Deployment = w.deployment
 	w.begun(b, guard.Begun)
 	w.ends()
-	f := guard.Follow{Begin: b}
+	f := guard.Follow{Held: true, Begin: b}
 	f.Do(w.do)
 	w.is("Terminate", 0)
 	w.must(w.Suspend("web", "AZRebalance"))
@@ -461,7 +461,7 @@ func TestObserve(t *testing.T) {
 		t.Errorf("would suspend %v", out.Suspended)
 	}
 	w.ends()
-	f := guard.Follow{Begin: b}
+	f := guard.Follow{Held: true, Begin: b}
 	f.Do(w.do)
 	for _, r := range w.Requests() {
 		if r.Write {
@@ -479,7 +479,7 @@ func TestGroupGone(t *testing.T) {
 		t.Errorf("%s %v", out.State, out.Err)
 	}
 	w.ends()
-	f := guard.Follow{Begin: b}
+	f := guard.Follow{Held: true, Begin: b}
 	if out := f.Do(w.do); out.State != guard.Released {
 		t.Errorf("%s %v", out.State, out.Err)
 	}

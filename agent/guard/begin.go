@@ -40,6 +40,7 @@ const (
 	Holds    State = "holds"           // follow: all is as it should be
 	Lost     State = "resumed by hand" // follow: somebody resumed a process; it is barred now
 	Released State = "given back"
+	Waits    State = "let go until the traffic is rerouted, and begun again then"
 	Kept     State = "kept"     // another deployment's guard needs what is left
 	Disputed State = "disputed" // somebody suspended again what the guard had suspended
 	NotDue   State = "not due"

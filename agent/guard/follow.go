@@ -10,6 +10,7 @@ import (
 type Follow struct {
 	Begin                  // how to begin again
 	Until        time.Time // what was begun ends by then: no follower makes it last longer
+	Held         bool      // this instance saw all of it suspended: what runs now was resumed since
 	Replacement  bool      // the group is the replacement's: it is let go while the deployment waits to be rerouted
 	MayNotFollow bool      // begin again nothing: the plan let go of it before the deployment's end, or host.yml says so
 }
@@ -17,9 +18,14 @@ type Follow struct {
 // Do gives back once the deployment is over, begins again what was lost, and bars what somebody resumed.
 func (f Follow) Do(do Do) Outcome {
 	s := do(Call{Op: Status, Deployment: f.Deployment})
-	over := s.over() || s.Err == nil && s.Status.Known && s.Status.Ready && f.Replacement
-	if over || f.MayNotFollow {
-		return Release{Group: f.Group, Deployment: f.Deployment, Grace: f.Grace, Over: over, DeadMan: f.DeadMan, Observe: f.Observe}.Do(do)
+	waits := s.Err == nil && s.Status.Known && s.Status.Ready && f.Replacement
+	release := Release{Group: f.Group, Deployment: f.Deployment, Grace: f.Grace, Over: s.over() || waits, DeadMan: f.DeadMan, Observe: f.Observe}
+	if release.Over || f.MayNotFollow {
+		out := release.Do(do)
+		if out.State == Released && !s.over() && waits {
+			out.State = Waits
+		}
+		return out
 	}
 	a := do(Call{Op: Describe, Group: f.Group})
 	out := Outcome{State: Holds, Now: a.Now, Group: a.Group}
@@ -36,14 +42,14 @@ func (f Follow) Do(do Do) Outcome {
 	}
 	out.Key, out.Record = at.slots[0].key, at.rec
 	if a.Now.After(at.rec.until(a.Now).Add(f.Grace)) {
-		return Release{Group: f.Group, Deployment: f.Deployment, Grace: f.Grace, DeadMan: f.DeadMan, Observe: f.Observe}.Do(do)
+		return release.Do(do)
 	}
 	f.Until = later(f.Until, at.rec.until(a.Now))
 	lost := a.Group.running(at.rec.Protect)
 	if len(lost) == 0 || f.Observe || !a.Now.Before(f.Until) {
 		return out
 	}
-	if !a.Now.After(at.rec.settled()) { // so young a guard: our own doing
+	if !f.Held || !a.Now.After(at.rec.settled()) { // never suspended, or so young a guard: our own doing
 		return f.again(a, do)
 	}
 	return f.bar(at, lost, do, out)
@@ -52,7 +58,9 @@ func (f Follow) Do(do Do) Outcome {
 func (f Follow) again(a Answer, do Do) Outcome {
 	f.Window = min(f.Window, f.Until.Sub(a.Now))
 	out := f.Begin.Do(a.Now, do)
-	out.Notes = append(out.Notes, "the guard was gone while its deployment went on: begun again")
+	if out.State == Begun {
+		out.Notes = append(out.Notes, "the guard was gone or not whole while its deployment went on: begun again")
+	}
 	return out
 }
 

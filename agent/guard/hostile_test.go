@@ -11,10 +11,12 @@ import (
 
 // part is one instance's part: a hook at each of the times, and a follower beside them that ends when it gave back.
 func (m *model) part(name, d string, want []Process, crash float64, follows, replacement bool, times ...time.Duration) {
+	held := false // the journal's word
 	for i, at := range times {
 		m.start(fmt.Sprint(name, ".", i), epoch.Add(at), crash, func(now time.Time, do Do) {
 			out := m.begin(d, want).Do(now, do)
 			m.trace = append(m.trace, fmt.Sprintf("%6.1f %s.%d %s %v", m.now.Sub(epoch).Seconds(), name, i, out.State, out.Err))
+			held = out.State == Begun || out.State == Joined
 		})
 	}
 	if !follows {
@@ -27,9 +29,14 @@ func (m *model) part(name, d string, want []Process, crash float64, follows, rep
 			if wait.Now.After(epoch.Add(20 * time.Minute)) {
 				return
 			}
-			out := Follow{Begin: m.begin(d, want), Until: until, Replacement: replacement}.Do(do)
+			out := Follow{Begin: m.begin(d, want), Until: until, Held: held, Replacement: replacement}.Do(do)
 			m.trace = append(m.trace, fmt.Sprintf("%6.1f %s.f %s %v %v", m.now.Sub(epoch).Seconds(), name, out.State, out.Err, out.Notes))
-			if r, waits := m.ready[d]; out.State == Released && !(waits && m.now.Before(r[1].Add(10*time.Second))) {
+			switch out.State {
+			case Waits:
+				held = false
+			case Begun, Joined, Holds, Lost:
+				held = true
+			case Released:
 				return
 			}
 		}
@@ -85,17 +92,28 @@ func TestSchedulesOfManyHooksAndAnOperator(t *testing.T) {
 	}
 }
 
-// A deployment waits to be rerouted: the replacement's guard is let go, and begun again.
+// A deployment waits to be rerouted: the replacement's guard is let go, and begun again. A let-go on its way then makes
+// the gap of G1, which the next look closes. Allowed for is a let-go that fails between resuming and deleting: others
+// take it for somebody's hand.
 func TestSchedulesOfAReadyDeployment(t *testing.T) {
-	schedules(t, 0, func(m *model) {
+	schedules(t, 10, func(m *model) {
 		m.claimed = false
 		from := time.Duration(20+m.IntN(60)) * time.Second
 		to := from + time.Duration(1+m.IntN(120))*time.Second
-		end := to + time.Duration(5+m.IntN(90))*time.Second
+		end := to + time.Duration(5+m.IntN(200))*time.Second
 		m.ready = map[string][2]time.Time{"d-1": {epoch.Add(from), epoch.Add(to)}}
 		m.over["d-1"] = epoch.Add(end)
 		for i := range 2 {
 			m.part(fmt.Sprint("i", i), "d-1", Defaults().Replacement.Processes, m.crashes(), m.IntN(4) > 0, true, time.Duration(m.IntN(int(from))), to+time.Duration(m.IntN(4000))*time.Millisecond)
+		}
+		m.part("sound", "d-1", Defaults().Replacement.Processes, 0, true, true, time.Duration(m.IntN(int(from))), to+time.Duration(m.IntN(4000))*time.Millisecond)
+		if m.run(epoch.Add(end)); end < to+100*time.Second { // two looks, and what they wait for
+			return
+		}
+		for _, p := range Defaults().Replacement.Processes {
+			if _, is := m.present().proc[p]; !is {
+				m.breaks("G1: %s still runs long after the traffic was rerouted", p)
+			}
 		}
 	})
 }

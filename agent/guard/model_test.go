@@ -339,12 +339,13 @@ func (m *model) instance(name, d string, at time.Duration, crash float64, follow
 			m.holds(d)
 		}
 		m.trace = append(m.trace, fmt.Sprintf("%6.1f %s %s %v", m.now.Sub(epoch).Seconds(), name, out.State, out.Err))
+		held := out.State == Begun || out.State == Joined
 		for follows {
 			wait := do(Call{Op: Wait, Until: m.now.Add(time.Duration(1+m.IntN(45)) * time.Second)})
 			if wait.Now.After(epoch.Add(20 * time.Minute)) {
 				return
 			}
-			if out := (Follow{Begin: b, Until: now.Add(b.Window)}).Do(do); out.State == Released {
+			if out := (Follow{Begin: b, Held: held, Until: now.Add(b.Window)}).Do(do); out.State == Released {
 				return
 			}
 		}
