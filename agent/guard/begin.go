@@ -76,9 +76,7 @@ var errNoSlot = errors.New("all eight guards of the group are taken by other dep
 // claims all that any side of the deployment may want, running or not, since the read may be old and another's claim
 // lost by our write; the stamp of the suspension decides in the end whose it is. The slot is written before anything
 // is suspended: a crash between the two leaves a claim to nothing, not a suspension of nobody's.
-func (b Begin) Do(now time.Time, do Do) (out Outcome) { return b.do(now, do) }
-
-func (b *Begin) do(now time.Time, do Do) (out Outcome) {
+func (b Begin) Do(now time.Time, do Do) (out Outcome) {
 	if len(b.Want) == 0 {
 		return out.failed(errors.New("cannot suspend: an empty list would mean every process"))
 	}

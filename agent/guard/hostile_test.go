@@ -176,13 +176,17 @@ func TestSchedulesOfTwoSlots(t *testing.T) {
 		}
 		// Another group's guard stood in the first slot when some looked.
 		b := m.begin("d-1", nil)
+		var owned []Claim // as every writer claims
+		for _, p := range b.Claim {
+			owned = append(owned, window(p, epoch.Add(-25*time.Second)))
+		}
 		for i, d := range []string{"e-2", "d-1"} {
-			r := Record{Version: version, ARN: arnHash(modelARN), Deployment: d, Until: epoch.Add(10 * time.Minute), Nonce: m.nonce(), Protect: []Process{Terminate}}
+			r := Record{Version: version, ARN: arnHash(modelARN), Deployment: d, Until: epoch.Add(10 * time.Minute), Nonce: m.nonce(), Owned: owned, Protect: []Process{Terminate}}
 			m.past[0].tags[Keys()[(home(b.Home)+i)%slots]] = r.String()
 		}
 		m.over["e-2"] = epoch.Add(time.Second)
 		if m.IntN(2) == 0 {
-			r := Record{Version: version, ARN: arnHash(modelARN), Deployment: "d-1", Until: epoch.Add(10 * time.Minute), Nonce: m.nonce(), Protect: []Process{Launch}, Barred: []Process{AZRebalance}}
+			r := Record{Version: version, ARN: arnHash(modelARN), Deployment: "d-1", Until: epoch.Add(10 * time.Minute), Nonce: m.nonce(), Owned: owned, Protect: []Process{Launch}, Barred: []Process{AZRebalance}}
 			m.past[0].tags[Keys()[(home(b.Home)+3)%slots]] = r.String()
 		}
 	})
