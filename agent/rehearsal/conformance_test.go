@@ -56,7 +56,7 @@ func TestStandInComesToTheCodeDeployAgentsResult(t *testing.T) {
 				t.Skip("the CodeDeploy agent lost its own result here: there is none to come to")
 			}
 			a := &agent{root: t.TempDir(), install: t.TempDir(), env: os.Environ(), note: t.Logf}
-			d := deployment{id: rehearse, bundle: t.TempDir()}
+			d := deployment{Deployment: lifecycle.Deployment{ID: "d-REHEARSE1", Application: "rehearsal", Group: "this-machine", GroupID: "00000000-0000-0000-0000-000000000000"}, bundle: t.TempDir()}
 			if err := os.Chmod(filepath.Dir(a.root), 0o755); err != nil { // another user must pass it
 				t.Fatal(err)
 			}
@@ -86,7 +86,7 @@ func TestStandInComesToTheCodeDeployAgentsResult(t *testing.T) {
 					break
 				}
 			}
-			want := strings.ReplaceAll(strings.TrimPrefix(c.Diagnostics.Message, "Succeeded: "), "{archive}", a.archive(d.id))
+			want := strings.ReplaceAll(strings.TrimPrefix(c.Diagnostics.Message, "Succeeded: "), "{archive}", a.archive(d, d.ID))
 			want, _, _ = strings.Cut(want, " with error Errno::ENOENT")
 			if (e.Verdict == Failed) != (c.Status == "Failed") || e.Code != int(code) || e.Code != unknownError && !strings.HasPrefix(e.Message, want) {
 				t.Errorf("%s, code %d, %q; the CodeDeploy agent: %s, code %v, %q", e.Verdict, e.Code, e.Message, c.Status, c.Diagnostics.Code, want)

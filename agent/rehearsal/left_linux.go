@@ -5,16 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 	"syscall"
 	"time"
 )
 
-// endAll ends each process that a hook of this rehearsal left: it carries the rehearsal's root in its environment,
+// endAll ends each process that a hook of this rehearsal left: it carries its instance's root in its environment,
 // however often it was forked and whoever its parent is now. TERM, two seconds, KILL.
 func endAll(scratch string) error {
-	mark := []byte(rootVariable + "=" + filepath.Join(scratch, "root"))
+	mark := []byte(rootVariable + "=" + scratch + "/")
 	late, last := time.After(2*time.Second), time.After(10*time.Second)
 	signal := syscall.SIGTERM
 	tick := time.NewTicker(20 * time.Millisecond)
@@ -39,7 +38,7 @@ func endAll(scratch string) error {
 	}
 }
 
-// marked gives the processes with that variable. A process that has ended and is not yet waited for has no environment.
+// marked gives the processes with a variable that begins so. A process that has ended and is not yet waited for has no environment.
 func marked(mark []byte) []int {
 	var out []int
 	entries, _ := os.ReadDir("/proc")
@@ -53,7 +52,7 @@ func marked(mark []byte) []int {
 			continue
 		}
 		for _, kv := range bytes.Split(env, []byte{0}) {
-			if bytes.Equal(kv, mark) {
+			if bytes.HasPrefix(kv, mark) {
 				out = append(out, pid)
 			}
 		}
