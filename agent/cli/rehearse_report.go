@@ -49,17 +49,17 @@ const abreast = 4
 // events is the table of a deployment: when each event began on each instance, and how it came out.
 func (r *report) events(d rehearsal.Deployment) {
 	for instances := range slices.Chunk(d.Instances, abreast) {
-		head := fmt.Sprintf("%-19s", d.ID)
+		head := fmt.Sprintf("%-20s", d.ID)
 		for _, in := range instances {
-			head += fmt.Sprintf(" %-18s", in.Name)
+			head += fmt.Sprintf(" %-17s", in.Name)
 		}
 		r.line("%s", strings.TrimRight(head, " "))
 		for _, name := range order(instances) {
-			row, some := fmt.Sprintf("  %-17s", name), false
+			row, some := fmt.Sprintf("  %-18s", name), false
 			for _, in := range instances {
 				cell := r.cell(in, name)
 				some = some || cell != ""
-				row += fmt.Sprintf(" %-18s", cell)
+				row += fmt.Sprintf(" %-17s", cell)
 			}
 			if some {
 				r.line("%s", strings.TrimRight(row, " "))
@@ -90,9 +90,9 @@ func (r *report) cell(in rehearsal.Instance, name lifecycle.Event) string {
 		case rehearsal.Succeeded, rehearsal.Failed:
 			word := ""
 			if e.Verdict == rehearsal.Failed {
-				word = "FAILED "
+				word = " FAILED"
 			}
-			return fmt.Sprintf("%s%.1f s +%s", word, e.Started.Sub(r.Started).Seconds(), brief(e.Duration))
+			return fmt.Sprintf("%.1f s +%s%s", e.Started.Sub(r.Started).Seconds(), brief(e.Duration), word)
 		case rehearsal.NotRun:
 			return "not reached"
 		case rehearsal.LeftOut:
@@ -135,7 +135,7 @@ func (r *report) service() {
 		case !s.Answers:
 			word += " (DOES NOT ANSWER)"
 		case s.Build != "":
-			word += " (build " + run.Printable(s.Build) + ")"
+			word += " (" + r.build(s.Build) + ")"
 		}
 		who = append(who, word)
 	}
@@ -147,6 +147,20 @@ func (r *report) service() {
 	for _, l := range r.Traffic.Losses {
 		r.line("  %s", run.Printable(l))
 	}
+}
+
+// build says what an instance's build is: the application of the reference revision says its deployment.
+func (r *report) build(says string) string {
+	for _, d := range r.Deployments {
+		switch {
+		case d.ID != says:
+		case d.Part == rehearsal.First:
+			return "the old build, " + says
+		case d.Part == rehearsal.Rehearsed:
+			return "the new build, " + says
+		}
+	}
+	return "build " + run.Printable(says)
 }
 
 // failure says which event failed where and why, and what CodeDeploy's console would show of it.

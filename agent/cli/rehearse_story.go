@@ -11,8 +11,10 @@ import (
 )
 
 // story prints a rehearsal as it happens, a line a thing. Of the first deployment nothing, and of the other events that
-// have nothing to do and CodeDeploy's own work on an instance's disk: the table at the end has them.
+// have nothing to do and CodeDeploy's own work on an instance's disk: the table at the end has them, and wingman's
+// summary of a failure, of which only the verdict is told here.
 func (a *app) story() func(rehearsal.Progress) {
+	summing := map[string]bool{} // by instance: a summary is being printed
 	return func(p rehearsal.Progress) {
 		line := ""
 		switch e := p.Event; {
@@ -25,6 +27,13 @@ func (a *app) story() func(rehearsal.Progress) {
 			line = fmt.Sprintf("%-14s %s", "Auto Scaling", scalingWords(*p.Scaling))
 		case p.Part == rehearsal.First || e == nil:
 		case p.Text != "":
+			if strings.HasPrefix(p.Text, "---- wingman: ") {
+				summing[p.Instance] = true
+			}
+			if summing[p.Instance] && !strings.HasPrefix(p.Text, "verdict: ") {
+				return
+			}
+			summing[p.Instance] = false
 			line = fmt.Sprintf("%-14s %-18s | %s", p.Instance, e.Name, run.Printable(strings.TrimPrefix(p.Text, "wingman: ")))
 		case told(*e):
 			line = fmt.Sprintf("%-14s %-18s %s", p.Instance, e.Name, outcome(*e))
@@ -68,7 +77,7 @@ func outcome(e rehearsal.Event) string {
 		words = "FAILED after " + brief(e.Duration)
 	}
 	if e.From != "" {
-		words += ", by hooks of the last successful revision (" + e.From + ")"
+		words += " (hooks of the revision before, " + e.From + ")"
 	}
 	return words
 }

@@ -1,10 +1,14 @@
 package rehearsal
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -51,6 +55,10 @@ func (b *balancer) ask(ctx context.Context, t awssim.Target, path string) (line 
 	req.Header.Set("User-Agent", "wingman-rehearsal")
 	resp, err := client().Do(req)
 	if err != nil {
+		var outer *url.Error // its address stands beside it already
+		if errors.As(err, &outer) {
+			err = outer.Err
+		}
 		return "", "Target.Timeout", err
 	}
 	defer resp.Body.Close()
@@ -81,7 +89,7 @@ func (b *balancer) begin(ctx context.Context, r *rehearsal) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		r.note("no traffic is sent, and targets count as healthy: after the first deployment %v; an application that listens on ADDRESS:PORT and has %s (--health PATH) gets some", err, b.Health)
+		r.note("%v after the first deployment: no traffic is sent, and targets count as healthy. An application gets some that listens on ADDRESS:PORT; --health names another path", err)
 		return nil
 	}
 	b.real.Store(true)
@@ -96,7 +104,7 @@ func (b *balancer) begin(ctx context.Context, r *rehearsal) error {
 	return nil
 }
 
-// answer waits until all targets answer.
+// answer waits until all targets answer, while there is anything that could.
 func (b *balancer) answer(ctx context.Context, targets []awssim.Target) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, startup)
 	defer cancel()
@@ -106,14 +114,14 @@ func (b *balancer) answer(ctx context.Context, targets []awssim.Target) (err err
 		var failed error
 		for _, t := range targets {
 			if _, _, err := b.ask(ctx, t, b.Health); err != nil && failed == nil {
-				failed = fmt.Errorf("nothing answers on an original: %w", err)
+				failed = fmt.Errorf("no good answer from %s at ADDRESS:PORT%s (%w)", b.who(t.ID), b.Health, err)
 			}
 		}
 		if ctx.Err() == nil {
 			err = failed // one that was cut short says nothing
 		}
-		if failed == nil {
-			return nil
+		if failed == nil || !lives(b.scratch) {
+			return failed
 		}
 		select {
 		case <-tick.C:
@@ -192,5 +200,6 @@ func (b *balancer) result(ctx context.Context) Traffic {
 		}
 		t.Serving = append(t.Serving, s)
 	}
+	slices.SortFunc(t.Serving, func(a, b Server) int { return cmp.Compare(a.Instance, b.Instance) })
 	return t
 }

@@ -62,7 +62,7 @@ func (r *rehearsal) wait() (longest time.Duration) {
 				continue
 			}
 			for _, c := range rec.Owned {
-				longest = max(longest, time.Until(c.To)+2*guard.Staleness)
+				longest = max(longest, time.Until(c.To)+2*guard.Staleness+time.Second)
 			}
 		}
 	}
@@ -77,6 +77,7 @@ func (r *rehearsal) look() {
 	if n := r.result.Traffic.Lost; n > 0 {
 		r.result.Why = append(r.result.Why, fmt.Sprintf("%d of %d requests were lost", n, r.result.Traffic.Sent))
 	}
+	r.scaling.complete(ctx, r.sim)
 	for _, name := range r.groups() {
 		g := r.groupNow(name)
 		r.result.Groups = append(r.result.Groups, g)

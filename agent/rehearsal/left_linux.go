@@ -13,13 +13,12 @@ import (
 // endAll ends each process that a hook of this rehearsal left: it carries its instance's root in its environment,
 // however often it was forked and whoever its parent is now. TERM, two seconds, KILL.
 func endAll(scratch string) error {
-	mark := []byte(rootVariable + "=" + scratch + "/")
 	late, last := time.After(2*time.Second), time.After(10*time.Second)
 	signal := syscall.SIGTERM
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		left := marked(mark)
+		left := marked(scratch)
 		if len(left) == 0 {
 			return nil
 		}
@@ -38,8 +37,12 @@ func endAll(scratch string) error {
 	}
 }
 
-// marked gives the processes with a variable that begins so. A process that has ended and is not yet waited for has no environment.
-func marked(mark []byte) []int {
+// lives says whether anything that a hook started still runs.
+func lives(scratch string) bool { return len(marked(scratch)) > 0 }
+
+// marked gives the processes with an instance's root in their environment. A process that has ended and is not yet waited for has no environment.
+func marked(scratch string) []int {
+	mark := []byte(rootVariable + "=" + scratch + "/")
 	var out []int
 	entries, _ := os.ReadDir("/proc")
 	for _, e := range entries {

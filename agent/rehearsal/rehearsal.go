@@ -184,6 +184,9 @@ func (r *rehearsal) show(p Progress) {
 	r.showing.Lock()
 	defer r.showing.Unlock()
 	p.At = time.Since(r.start)
+	if p.Scaling != nil {
+		p.At = p.Scaling.At.Sub(r.start)
+	}
 	r.Show(p)
 }
 
@@ -219,7 +222,7 @@ func (r *rehearsal) clean() error {
 	kept := false
 	for _, f := range entries {
 		path := filepath.Join(r.scratch, f.Name())
-		if f.Name() == "logs" && !r.result.Succeeded && len(r.result.Deployments) > 0 {
+		if f.Name() == "logs" && r.result.Failure != nil {
 			kept = true
 			continue
 		}

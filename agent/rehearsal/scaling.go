@@ -1,6 +1,7 @@
 package rehearsal
 
 import (
+	"context"
 	"sync"
 	"time"
 
@@ -76,6 +77,36 @@ func (s *scaling) of(group string) []Scaling {
 		}
 	}
 	return out
+}
+
+// complete waits until what is kept of the groups comes to what is suspended on them now: the simulator does not wait
+// for who watches.
+func (s *scaling) complete(ctx context.Context, sim *awssim.Sim) {
+	tick := time.NewTicker(together)
+	defer tick.Stop()
+	for {
+		all := true
+		for _, name := range sim.Groups() {
+			g, _ := sim.Group(name)
+			open := map[string]bool{}
+			for _, one := range s.of(name) {
+				for _, p := range one.Processes {
+					if open[p] = !one.Resumed; !open[p] {
+						delete(open, p)
+					}
+				}
+			}
+			all = all && len(open) == len(g.Suspended)
+		}
+		if all {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 func (s *scaling) stop() {

@@ -17,7 +17,7 @@ import (
 // What is rehearsed is called so in simulated AWS.
 const (
 	application = "rehearsal"
-	group       = "this-machine"
+	group       = "local"
 	blue        = "blue"
 	green       = "green" // a replacement that is there already; one that CodeDeploy copies has its own name
 )
@@ -55,20 +55,31 @@ func (r *rehearsal) play(ctx context.Context) error {
 			return err
 		}
 	}
-	if !d.Succeeded {
-		r.result.Why = append(r.result.Why, strings.TrimSpace(fmt.Sprintf("%s is %s: %s", d.ID, d.Status, d.Error)))
-	}
-	r.mu.Lock()
-	failed := r.failed
-	r.mu.Unlock()
-	if r.Fail != "" && !failed {
-		r.result.Why = append(r.result.Why, fmt.Sprintf("%s was to fail on %s, and did not run there", r.Fail, r.FailOn))
-	}
+	r.judge(d)
 	if err := r.giveBack(ctx); err != nil {
 		return err
 	}
 	r.look()
 	return nil
+}
+
+// judge says what is wrong with the last deployment.
+func (r *rehearsal) judge(d Deployment) {
+	wrong := func(format string, args ...any) { r.result.Why = append(r.result.Why, fmt.Sprintf(format, args...)) }
+	r.mu.Lock()
+	failed := r.failed
+	r.mu.Unlock()
+	switch f := r.failure(); {
+	case !d.Succeeded:
+		wrong("%s is %s (%s)", d.ID, d.Status, d.Error)
+	case r.Type == RollBack && d.Part != Rollback:
+		wrong("%s succeeded: there was nothing to roll back", d.ID)
+	case f != nil && f.Part == d.Part:
+		wrong("%s failed on %s, although CodeDeploy takes the deployment as succeeded: under %s it is while one instance is well", f.Name, f.Instance, r.group(true).Config)
+	}
+	if r.Fail != "" && !failed {
+		wrong("%s was to fail%s, and did not run there", r.Fail, strings.TrimSuffix(" on "+r.FailOn, " on "))
+	}
 }
 
 // build makes the scene.
@@ -244,12 +255,20 @@ func (r *rehearsal) part(id string) Part {
 	return p
 }
 
+func partWords(p Part) string {
+	if p == Rollback {
+		return "CodeDeploy rolls back:"
+	}
+	return "CodeDeploy:"
+}
+
 // deployed is told by the simulator, which waits meanwhile, what happens in deployments.
 func (r *rehearsal) deployed(p awssim.Progress) {
 	part := r.part(p.Deployment)
 	if p.Instance == "" {
-		if part != First {
-			r.show(Progress{Part: part, Said: strings.TrimSuffix(fmt.Sprintf("deployment %s: %s: %s", p.Deployment, p.Status, p.Text), ": ")})
+		if part != First && p.Status != "Created" && p.Status != "Queued" {
+			why, _, _ := strings.Cut(p.Text, ":") // the rest of it is AWS's long words, which the end has
+			r.show(Progress{Part: part, Said: strings.TrimSpace(fmt.Sprintf("%s deployment %s: %s %s", partWords(part), p.Deployment, p.Status, why))})
 		}
 		return
 	}
