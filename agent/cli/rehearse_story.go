@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -11,38 +12,67 @@ import (
 )
 
 // story prints a rehearsal as it happens, a line a thing. Of the first deployment nothing, and of the other events that
-// have nothing to do and CodeDeploy's own work on an instance's disk: the table at the end has them, and wingman's
-// summary of a failure, of which only the verdict is told here.
+// have nothing to do and CodeDeploy's own work on an instance's disk: the table at the end has them. Of wingman's summary
+// of a failure only the verdict, since the end has it; of what an instance says as another did before it, that it did.
+type story struct {
+	*app
+	summing map[string]bool   // by instance: a summary is being printed
+	said    map[string]string // who said a line first, by part, event and line
+	like    map[string]string // by instance and event: it said something that this one had said
+}
+
 func (a *app) story() func(rehearsal.Progress) {
-	summing := map[string]bool{} // by instance: a summary is being printed
-	return func(p rehearsal.Progress) {
-		line := ""
-		switch e := p.Event; {
-		case p.Note != "":
-			a.printf("note: %s\n", p.Note)
-			return
-		case p.Said != "":
-			line = p.Said
-		case p.Scaling != nil:
-			line = fmt.Sprintf("%-14s %s", "Auto Scaling", scalingWords(*p.Scaling))
-		case p.Part == rehearsal.First || e == nil:
-		case p.Text != "":
-			if strings.HasPrefix(p.Text, "---- wingman: ") {
-				summing[p.Instance] = true
-			}
-			if summing[p.Instance] && !strings.HasPrefix(p.Text, "verdict: ") {
-				return
-			}
-			summing[p.Instance] = false
-			line = fmt.Sprintf("%-14s %-18s | %s", p.Instance, e.Name, run.Printable(strings.TrimPrefix(p.Text, "wingman: ")))
-		case told(*e):
-			line = fmt.Sprintf("%-14s %-18s %s", p.Instance, e.Name, outcome(*e))
+	s := &story{app: a, summing: map[string]bool{}, said: map[string]string{}, like: map[string]string{}}
+	return s.tell
+}
+
+func (s *story) tell(p rehearsal.Progress) {
+	line := ""
+	switch e := p.Event; {
+	case p.Note != "":
+		s.printf("note: %s\n", p.Note)
+		return
+	case p.Said != "":
+		line = p.Said
+	case p.Scaling != nil:
+		line = fmt.Sprintf("%-14s %s", "Auto Scaling", scalingWords(*p.Scaling))
+	case p.Part == rehearsal.First || e == nil:
+	case p.Text != "":
+		if text := s.text(p); text != "" {
+			line = fmt.Sprintf("%-14s %-18s | %s", p.Instance, e.Name, text)
 		}
-		if line != "" {
-			a.printf("%s %s\n", seconds(p.At), line)
+	case told(*e):
+		line = fmt.Sprintf("%-14s %-18s %s", p.Instance, e.Name, outcome(*e))
+		if other := s.like[p.Instance+string(e.Name)]; other != "" {
+			line += ", and said the same as " + other
 		}
+		delete(s.like, p.Instance+string(e.Name))
+	}
+	if line != "" {
+		s.printf("%s %s\n", seconds(p.At), line)
 	}
 }
+
+// text is a hook's line as it is told; "" where it is not.
+func (s *story) text(p rehearsal.Progress) string {
+	if strings.HasPrefix(p.Text, "---- wingman: ") {
+		s.summing[p.Instance] = true
+	}
+	if s.summing[p.Instance] && !strings.HasPrefix(p.Text, "verdict: ") {
+		return ""
+	}
+	s.summing[p.Instance] = false
+	key := string(p.Part) + string(p.Event.Name) + own.ReplaceAllString(p.Text, "")
+	if first, known := s.said[key]; known && first != p.Instance {
+		s.like[p.Instance+string(p.Event.Name)] = first
+		return ""
+	}
+	s.said[key] = p.Instance
+	return run.Printable(strings.TrimPrefix(p.Text, "wingman: "))
+}
+
+// own is what only one instance has: its address and its processes.
+var own = regexp.MustCompile(`127\.\d+\.\d+\.\d+(:\d+)?|pid \d+`)
 
 // told says whether an event's end is worth a line.
 func told(e rehearsal.Event) bool {

@@ -28,13 +28,14 @@ type network struct {
 const claimed = 47254
 
 // newNetwork finds addresses and ports that are free. env is wingman.yml's.
-func newNetwork(env map[string]string, instances int) (*network, error) {
-	n := &network{wanted: 8080, anywhere: runtime.GOOS != "linux"}
+func newNetwork(env map[string]string, instances int, alone bool) (*network, error) {
+	n := &network{wanted: 8080, anywhere: alone || runtime.GOOS != "linux"}
 	if p, err := strconv.Atoi(env["PORT"]); err == nil && p > 0 {
 		n.wanted = p
 	}
 	n.next = n.wanted
 	if n.anywhere {
+		n.taken = !isFree("", n.wanted)
 		return n, nil
 	}
 	first := rand.IntN(250)

@@ -49,6 +49,7 @@ type Config struct {
 	Show        func(Progress)    // called as things happen, from one goroutine at a time, and must be quick; may be nil
 
 	delays awssim.Delays
+	alone  bool // as where there is only 127.0.0.1
 }
 
 // Progress is one thing that happened.
@@ -128,7 +129,7 @@ func Run(ctx context.Context, c Config) (res Result, err error) {
 		r.result.Interrupted, err = true, nil
 	}
 	r.result.Succeeded = err == nil && len(r.result.Why) == 0 && !r.result.Interrupted
-	return r.result, err
+	return res, err
 }
 
 // check fills in defaults and looks at what can be known before anything is run.

@@ -207,6 +207,7 @@ func TestTraffic(t *testing.T) {
 		part   Part // whose build
 	}{
 		{"blue/green", Config{}, "replacement-1 replacement-2", Rehearsed},
+		{"all on 127.0.0.1", Config{alone: true}, "replacement-1 replacement-2", Rehearsed},
 		{"in place", Config{Type: InPlace}, "original-1 original-2", Rehearsed},
 		{"rollback", Config{Type: RollBack}, "original-1 original-2", First},
 	} {

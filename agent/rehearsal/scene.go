@@ -91,7 +91,7 @@ func (r *rehearsal) build(ctx context.Context) (err error) {
 	if err != nil {
 		return misuse("%w", err)
 	}
-	if r.net, err = newNetwork(rev.Env, r.Original+r.Replacement); err != nil {
+	if r.net, err = newNetwork(rev.Env, r.Original+r.Replacement, r.alone); err != nil {
 		return err
 	}
 	if err := r.settle(true); err != nil {
