@@ -26,8 +26,11 @@ func (a *app) printRehearsal(res rehearsal.Result) error {
 			r.events(d)
 		}
 	}
-	r.groups()
-	r.service()
+	if len(res.Deployments) > 1 {
+		r.groups()
+		r.service()
+		r.line("")
+	}
 	if f := res.Failure; f != nil {
 		r.failure(*f)
 	}
@@ -169,7 +172,7 @@ func (r *report) failure(f rehearsal.Failure) {
 	if f.Part == rehearsal.First {
 		which += " of the first deployment already"
 	}
-	r.line("\nFAILED in %s: %s (%s)", which, f.Message, codeName(f.Code))
+	r.line("FAILED in %s: %s (%s)", which, f.Message, codeName(f.Code))
 	if len(f.NotReached) > 0 {
 		names := make([]string, len(f.NotReached))
 		for i, e := range f.NotReached {
@@ -201,10 +204,12 @@ func codeName(code int) string {
 
 func (r *report) verdict() {
 	if r.Succeeded {
-		r.line("\nSUCCEEDED in %s. What the hooks started was ended, and nothing is left on this machine.", brief(r.Duration))
+		r.line("SUCCEEDED in %s. What the hooks started was ended, and nothing is left on this machine.", brief(r.Duration))
 		return
 	}
-	r.line("")
+	if r.Failure != nil {
+		r.line("")
+	}
 	for _, why := range r.Why {
 		r.line("NOT GOOD: %s", why)
 	}
