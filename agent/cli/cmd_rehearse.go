@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -39,29 +40,7 @@ EXIT STATUS
   2    the command line, the revision or host.yml is wrong: nothing was run
   130  interrupted`,
 		Example: "  wingman rehearse\n  wingman rehearse --fail ValidateService@replacement-2\n  wingman rehearse --type in-place --original 3 build/revision",
-		RunE: func(c *cobra.Command, args []string) error {
-			cfg, err := a.rehearsal(args, o)
-			if err != nil {
-				return err
-			}
-			res, err := rehearsal.Run(c.Context(), cfg)
-			switch {
-			case errors.Is(err, rehearsal.ErrUsage):
-				return failure{exitUsage, err}
-			case err != nil:
-				return err
-			}
-			if err := a.printRehearsal(res); err != nil {
-				return err
-			}
-			switch {
-			case res.Interrupted:
-				return failure{exitInterrupted, errSilent}
-			case !res.Succeeded:
-				return failure{exitFailed, errSilent}
-			}
-			return nil
-		},
+		RunE:    func(c *cobra.Command, args []string) error { return a.runRehearse(c.Context(), args, o) },
 	}
 	f := c.Flags()
 	f.StringVar(&o.kind, "type", string(rehearsal.BlueGreen), "blue-green, in-place, or rollback: a blue/green deployment that fails and is rolled back")
@@ -72,6 +51,30 @@ EXIT STATUS
 	f.StringVar(&o.Health, "health", "/healthz", "the path at which the application says with 2xx that it is well; requests go there, too")
 	f.StringVar(&o.Host, "host", "", "the host.yml that the instances have (default: the built-in settings)")
 	return c
+}
+
+func (a *app) runRehearse(ctx context.Context, args []string, o rehearseOptions) error {
+	cfg, err := a.rehearsal(args, o)
+	if err != nil {
+		return err
+	}
+	res, err := rehearsal.Run(ctx, cfg)
+	switch {
+	case errors.Is(err, rehearsal.ErrUsage):
+		return failure{exitUsage, err}
+	case err != nil:
+		return err
+	}
+	if err := a.printRehearsal(res); err != nil {
+		return err
+	}
+	switch {
+	case res.Interrupted:
+		return failure{exitInterrupted, errSilent}
+	case !res.Succeeded:
+		return failure{exitFailed, errSilent}
+	}
+	return nil
 }
 
 // rehearsal gathers what is to be rehearsed.
