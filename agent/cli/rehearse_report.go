@@ -203,12 +203,19 @@ func codeName(code int) string {
 }
 
 func (r *report) verdict() {
-	if r.Succeeded {
-		r.line("SUCCEEDED in %s. What the hooks started was ended, and nothing is left on this machine.", brief(r.Duration))
-		return
-	}
 	if r.Failure != nil {
 		r.line("")
+	}
+	if r.Succeeded {
+		how, left := "SUCCEEDED", ""
+		if r.Type == rehearsal.RollBack {
+			how = "ROLLED BACK"
+		}
+		if r.Logs != "" {
+			left = " but the logs: " + r.Logs
+		}
+		r.line("%s in %s. What the hooks started was ended, and nothing is left on this machine%s.", how, brief(r.Duration), left)
+		return
 	}
 	for _, why := range r.Why {
 		r.line("NOT GOOD: %s", why)

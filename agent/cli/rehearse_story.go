@@ -13,16 +13,18 @@ import (
 
 // story prints a rehearsal as it happens, a line a thing. Of the first deployment nothing, and of the other events that
 // have nothing to do and CodeDeploy's own work on an instance's disk: the table at the end has them. Of wingman's summary
-// of a failure only the verdict, since the end has it; of what an instance says as another did before it, that it did.
+// of a failure only the verdict, since the end has it. The instance that is the first to print in an event leads: of
+// what others print as it did before them, there is only that they did.
 type story struct {
 	*app
 	summing map[string]bool   // by instance: a summary is being printed
-	said    map[string]string // who said a line first, by part, event and line
-	like    map[string]string // by instance and event: it said something that this one had said
+	leads   map[string]string // by part and event
+	said    map[string]bool   // what leaders said, by part, event and line
+	like    map[string]string // by instance and event: whose line it said
 }
 
 func (a *app) story() func(rehearsal.Progress) {
-	s := &story{app: a, summing: map[string]bool{}, said: map[string]string{}, like: map[string]string{}}
+	s := &story{app: a, summing: map[string]bool{}, leads: map[string]string{}, said: map[string]bool{}, like: map[string]string{}}
 	return s.tell
 }
 
@@ -62,12 +64,17 @@ func (s *story) text(p rehearsal.Progress) string {
 		return ""
 	}
 	s.summing[p.Instance] = false
-	key := string(p.Part) + string(p.Event.Name) + own.ReplaceAllString(p.Text, "")
-	if first, known := s.said[key]; known && first != p.Instance {
+	event := string(p.Part) + string(p.Event.Name)
+	if s.leads[event] == "" {
+		s.leads[event] = p.Instance
+	}
+	line := event + own.ReplaceAllString(p.Text, "")
+	if first := s.leads[event]; first == p.Instance {
+		s.said[line] = true
+	} else if s.said[line] {
 		s.like[p.Instance+string(p.Event.Name)] = first
 		return ""
 	}
-	s.said[key] = p.Instance
 	return run.Printable(strings.TrimPrefix(p.Text, "wingman: "))
 }
 
