@@ -257,7 +257,9 @@ func TestUnreachable(t *testing.T) {
 	closed.Close()
 	for name, l := range map[string]net.Listener{"silent": silent, "closed": closed} {
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-		a := cloud.New(cloud.Options{Endpoint: "http://" + l.Addr().String(), Region: "eu-west-1"}).Guard(ctx, guard.Call{Op: guard.Describe, Group: "web"})
+		t.Setenv("AWS_ENDPOINT_URL", "http://"+l.Addr().String())
+		t.Setenv("AWS_REGION", "eu-west-1")
+		a := cloud.New(cloud.Options{}).Guard(ctx, guard.Call{Op: guard.Describe, Group: "web"})
 		var e *cloud.Error
 		if !errors.As(a.Err, &e) || e.Kind != cloud.Unreachable || !strings.Contains(e.Error(), "AWS does not answer") {
 			t.Errorf("%s: %v", name, a.Err)
@@ -286,7 +288,9 @@ func TestSchedule(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer sim.Close()
-		c := cloud.New(cloud.Options{Endpoint: sim.URL(), Region: sim.Region})
+		t.Setenv("AWS_ENDPOINT_URL", sim.URL())
+		t.Setenv("AWS_REGION", sim.Region)
+		c := cloud.New(cloud.Options{})
 		do := func(op guard.Op, s guard.Schedule) guard.Schedule {
 			t.Helper()
 			a := c.Guard(context.Background(), guard.Call{Op: op, Schedule: s})

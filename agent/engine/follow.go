@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/codedeploy-wingman/wingman/agent/guard"
@@ -29,12 +31,14 @@ func (e *Engine) AfterEvent(ctx context.Context) ([]Looked, error) {
 		return nil, UsageError{err}
 	}
 	all, err := journal.New(e.State).Guards()
-	var out []Looked
-	for _, r := range all {
-		if r.Closed.IsZero() {
-			out = append(out, e.follow(ctx, host.Guard, r))
-		}
+	open := slices.DeleteFunc(all, func(r journal.Guard) bool { return !r.Closed.IsZero() })
+	out := make([]Looked, len(open))
+	e.aws()               // made before it is shared
+	var wg sync.WaitGroup // the waits of one guard must not put off what another gives back
+	for i, r := range open {
+		wg.Go(func() { out[i] = e.follow(ctx, host.Guard, r) })
 	}
+	wg.Wait()
 	return out, err
 }
 

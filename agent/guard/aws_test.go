@@ -35,7 +35,9 @@ func newWorld(t *testing.T, sw awssim.Switches, operator ...string) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{T: t, Sim: sim, cloud: cloud.New(cloud.Options{Endpoint: sim.URL(), Region: "eu-west-1"})}
+	t.Setenv("AWS_ENDPOINT_URL", sim.URL())
+	t.Setenv("AWS_REGION", sim.Region)
+	w := &world{T: t, Sim: sim, cloud: cloud.New(cloud.Options{})}
 	t.Cleanup(func() { w.must(sim.Close()) })
 	earlier := map[string]time.Time{}
 	for _, p := range operator {
