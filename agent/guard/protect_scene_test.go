@@ -207,4 +207,3 @@ func (f *field) moved(times ...time.Time) []moves {
 	}
 	return out
 }
-
