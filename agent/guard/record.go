@@ -160,8 +160,8 @@ func claims(text string) ([]Claim, error) {
 }
 
 func set(text string) (out []Process) {
-	for i := range len(text) {
-		if p, ok := process(text[i]); ok {
+	for _, p := range Processes() {
+		if strings.IndexByte(text, letters()[p]) >= 0 {
 			out = append(out, p)
 		}
 	}

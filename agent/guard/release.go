@@ -223,9 +223,11 @@ func (r ByHand) Do(do Do) (out Outcome) {
 		if err != nil {
 			return out.failed(fmt.Errorf("nothing was resumed: %w", err))
 		}
-		after = append(after, then)
+		if after = append(after, then); then.Op == Put {
+			out.Notes = append(out.Notes, s.rec.Deployment+" goes on, and does not suspend them again")
+		}
 	}
-	if out.Resumed = back; len(back) > 0 {
+	if out.Resumed = both(Processes(), back); len(back) > 0 {
 		after = append([]Call{{Op: Resume, Group: r.Group, Processes: back, Deadline: a.Now.Add(Landing)}}, after...)
 	}
 	for _, c := range after {
