@@ -41,9 +41,11 @@ func TestScripts(t *testing.T) {
 			}
 			e.Setenv("HOOKS", hooks)
 			e.Setenv("WINGMAN_CONFIG", filepath.Join(e.WorkDir, "host.yml"))
+			e.Setenv("TZ", "UTC")
+			e.Values["aws"] = &amazon{}
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"code": code},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"code": code, "aws": aws},
 	})
 }
 
