@@ -213,6 +213,7 @@ func (r ByHand) Do(do Do) (out Outcome) {
 	}
 	var back []Process
 	var after []Call
+	var live []string
 	for _, s := range a.Group.slots() {
 		if s.err != nil || a.Group.void(s.rec) {
 			continue
@@ -224,7 +225,7 @@ func (r ByHand) Do(do Do) (out Outcome) {
 			return out.failed(fmt.Errorf("nothing was resumed: %w", err))
 		}
 		if after = append(after, then); then.Op == Put {
-			out.Notes = append(out.Notes, s.rec.Deployment+" goes on, and does not suspend them again")
+			live = append(live, s.rec.Deployment+" goes on, and does not suspend them again")
 		}
 	}
 	if out.Resumed = both(Processes(), back); len(back) > 0 {
@@ -235,6 +236,7 @@ func (r ByHand) Do(do Do) (out Outcome) {
 			return out.failed(err)
 		}
 	}
+	out.Notes = live
 	return out
 }
 
