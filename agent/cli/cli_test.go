@@ -28,6 +28,7 @@ func TestMain(m *testing.M) {
 
 // The scripts in testdata/script are the command line's documentation: what is typed, what comes out, which exit code.
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	testscript.Run(t, testscript.Params{
 		Dir:           filepath.Join("testdata", "script"),
 		UpdateScripts: os.Getenv("UPDATE") != "",

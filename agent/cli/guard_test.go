@@ -105,6 +105,7 @@ func TestKilledAtEveryStep(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs the program against simulated AWS for a minute")
 	}
+	t.Parallel()
 	calls := hookCalls(t)
 	if len(calls) < 7 {
 		t.Fatalf("a hook makes only %d calls: %v", len(calls), calls)
@@ -168,6 +169,7 @@ func TestInstancesAtOnce(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs the program against simulated AWS for a minute")
 	}
+	t.Parallel()
 	for _, n := range []int{2, 8} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			t.Parallel()
