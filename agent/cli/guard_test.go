@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -29,59 +28,24 @@ var program = sync.OnceValues(func() (string, error) {
 	return bin, nil
 })
 
-// scene is a simulated AWS in which a deployment in place stands in BeforeBlockTraffic on every instance of the group
-// web, until it is stopped.
+// scene is a simulated AWS with a deployment in progress, for the real program.
 type scene struct {
 	testing.TB
-	sim        *awssim.Sim
-	deployment string
-	instances  []string
-	dir        string
-	gate       context.Context // done: the CodeDeploy agents report the event's end
-	open       context.CancelFunc
+	amazon
+	dir string
 }
 
 func newScene(t testing.TB, n int, operator ...string) *scene {
 	t.Helper()
 	s := &scene{TB: t, dir: t.TempDir()}
-	s.gate, s.open = context.WithCancel(context.Background())
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	t.Cleanup(cancel)
-	sim, err := awssim.New(awssim.Config{Agent: func(c awssim.Command, done func(awssim.Outcome)) {
-		if c.Event == "BeforeBlockTraffic" {
-			<-s.gate.Done()
-		}
-		done(awssim.Outcome{Succeeded: true, ErrorCode: "Success"})
-	}})
-	s.must(err)
-	t.Cleanup(func() { s.open(); s.must(sim.Close()) })
-	s.sim = sim
-	arn, err := sim.AddTargetGroup("web", 80)
-	s.must(err)
 	earlier := map[string]time.Time{} // than the seconds around our own suspending, in which an act is taken for ours
 	for _, p := range operator {
-		earlier[p] = sim.Now().Add(-time.Minute)
+		earlier[p] = time.Now().Add(-time.Minute)
 	}
-	s.must(sim.CreateGroup(awssim.GroupSpec{Name: "web", Min: 1, Max: n + 2, Desired: n, TargetGroups: []string{arn}, Suspended: earlier}))
-	s.must(sim.Until(ctx, func() bool { g, _ := sim.Group("web"); return len(g.InService()) == n }))
-	s.must(sim.AddApplication("shop"))
-	s.must(sim.AddDeploymentGroup(awssim.DeploymentGroupSpec{Application: "shop", Name: "web", ScalingGroups: []string{"web"}, TargetGroups: []string{"web"}, Config: "CodeDeployDefault.AllAtOnce"}))
-	s.deployment, err = sim.Deploy(awssim.DeploymentSpec{Application: "shop", Group: "web", Revision: "r1"})
+	a, err := newAmazon(n, earlier)
 	s.must(err)
-	s.must(sim.Until(ctx, func() bool {
-		d, _ := sim.Deployment(s.deployment)
-		in := 0
-		for _, target := range d.Targets {
-			for _, e := range target.Events {
-				if e.Name == "BeforeBlockTraffic" && e.Status == "InProgress" {
-					in++
-				}
-			}
-		}
-		return in == n
-	}))
-	g, _ := sim.Group("web")
-	s.instances = g.InService()
+	t.Cleanup(func() { s.must(a.close()) })
+	s.amazon = *a
 	s.must(os.WriteFile(filepath.Join(s.dir, "appspec.yml"), []byte("version: 0.0\nos: linux\n"), 0o600))
 	return s
 }
@@ -112,9 +76,7 @@ func (s *scene) hook(i int) *exec.Cmd { return s.command(i, "hook", "--revision"
 // ends stops the deployment, and waits until it is over.
 func (s *scene) ends() {
 	s.Helper()
-	s.must(s.sim.Stop(s.deployment, false))
-	s.open()
-	s.must(s.sim.Until(s.Context(), func() bool { d, _ := s.sim.Deployment(s.deployment); return d.Over() }))
+	s.must(s.end())
 }
 
 // suspended gives what is suspended on the group, and the number of its guards.
@@ -143,6 +105,7 @@ func TestKilledAtEveryStep(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs the program against simulated AWS for a minute")
 	}
+	t.Parallel()
 	calls := hookCalls(t)
 	if len(calls) < 7 {
 		t.Fatalf("a hook makes only %d calls: %v", len(calls), calls)
@@ -206,6 +169,7 @@ func TestInstancesAtOnce(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs the program against simulated AWS for a minute")
 	}
+	t.Parallel()
 	for _, n := range []int{2, 8} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			t.Parallel()

@@ -42,7 +42,7 @@ type Error struct {
 func (e *Error) Error() string {
 	switch e.Kind {
 	case Denied:
-		return fmt.Sprintf("this instance's role may not %s: allow it (docs/guard.md, Permissions)", e.Action)
+		return fmt.Sprintf("this role may not call %s: allow it (docs/guard.md, Permissions)", e.Action)
 	case Unreachable:
 		return fmt.Sprintf("AWS does not answer (%s): is there a route or a VPC endpoint, and an instance profile?", short(e.Err))
 	case Throttled:

@@ -163,9 +163,9 @@ func TestFailures(t *testing.T) {
 		want  string
 		after string // suspended, until the deployment's end
 	}{
-		{"may not look", awssim.Fault{Operation: "DescribeAutoScalingGroups", Deny: true}, "may not autoscaling:DescribeAutoScalingGroups", ""},
-		{"may not write the tag", awssim.Fault{Operation: "CreateOrUpdateTags", Deny: true}, "may not autoscaling:CreateOrUpdateTags", ""},
-		{"may not suspend", awssim.Fault{Operation: "SuspendProcesses", Deny: true}, "may not autoscaling:SuspendProcesses", ""},
+		{"may not look", awssim.Fault{Operation: "DescribeAutoScalingGroups", Deny: true}, "may not call autoscaling:DescribeAutoScalingGroups", ""},
+		{"may not write the tag", awssim.Fault{Operation: "CreateOrUpdateTags", Deny: true}, "may not call autoscaling:CreateOrUpdateTags", ""},
+		{"may not suspend", awssim.Fault{Operation: "SuspendProcesses", Deny: true}, "may not call autoscaling:SuspendProcesses", ""},
 		{"throttled", awssim.Fault{Operation: "SuspendProcesses", Throttle: true}, "throttles", ""},
 		{"no answer to the suspension", awssim.Fault{Operation: "SuspendProcesses", NoAnswer: true}, "does not answer", all},
 		{"no answer once", awssim.Fault{Operation: "SuspendProcesses", NoAnswer: true, Times: 1}, "", all},

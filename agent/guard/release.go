@@ -213,6 +213,7 @@ func (r ByHand) Do(do Do) (out Outcome) {
 	}
 	var back []Process
 	var after []Call
+	var live []string
 	for _, s := range a.Group.slots() {
 		if s.err != nil || a.Group.void(s.rec) {
 			continue
@@ -223,9 +224,11 @@ func (r ByHand) Do(do Do) (out Outcome) {
 		if err != nil {
 			return out.failed(fmt.Errorf("nothing was resumed: %w", err))
 		}
-		after = append(after, then)
+		if after = append(after, then); then.Op == Put {
+			live = append(live, s.rec.Deployment+" goes on, and does not suspend them again")
+		}
 	}
-	if out.Resumed = back; len(back) > 0 {
+	if out.Resumed = both(Processes(), back); len(back) > 0 {
 		after = append([]Call{{Op: Resume, Group: r.Group, Processes: back, Deadline: a.Now.Add(Landing)}}, after...)
 	}
 	for _, c := range after {
@@ -233,6 +236,7 @@ func (r ByHand) Do(do Do) (out Outcome) {
 			return out.failed(err)
 		}
 	}
+	out.Notes = live
 	return out
 }
 
