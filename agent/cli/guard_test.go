@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -142,14 +143,19 @@ func killed(t *testing.T, k int, after bool) {
 	s := newScene(t, 1, "HealthCheck", "AZRebalance")
 	hook := s.hook(0)
 	var once sync.Once
-	kill := func(awssim.Request) { once.Do(func() { _ = hook.Process.Kill() }) }
+	started := make(chan struct{}) // its first call may come before Start returns
+	kill := func(awssim.Request) { once.Do(func() { <-started; _ = hook.Process.Kill() }) }
 	f := awssim.Fault{Caller: "", Skip: k, Times: 1, Before: kill}
 	if after {
 		f.Before, f.After = nil, kill
 	}
 	defer s.sim.Inject(f)()
-	if out, err := hook.CombinedOutput(); err == nil {
-		t.Fatalf("it was not killed: %s", out)
+	var out bytes.Buffer
+	hook.Stdout, hook.Stderr = &out, &out
+	s.must(hook.Start())
+	close(started)
+	if err := hook.Wait(); err == nil {
+		t.Fatalf("it was not killed: %s", out.String())
 	}
 	s.ends()
 	reaper := s.command(0, "guard", "reap", "--group", "web")
