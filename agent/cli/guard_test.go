@@ -16,29 +16,21 @@ import (
 	"github.com/codedeploy-wingman/wingman/agent/guard"
 )
 
-// program is the real program, built once for the tests that must be able to kill it.
-var program = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "wingman-test-")
-	if err != nil {
-		return "", err
-	}
-	bin := filepath.Join(dir, "wingman")
-	if out, err := exec.Command("go", "build", "-o", bin, "../../cmd/wingman").CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%w: %s", err, out)
-	}
-	return bin, nil
-})
-
 // scene is a simulated AWS with a deployment in progress, for the real program.
 type scene struct {
 	testing.TB
 	amazon
 	dir string
+	bin string // the program: this test's own binary under its name, which TestMain makes it be
 }
 
 func newScene(t testing.TB, n int, operator ...string) *scene {
 	t.Helper()
 	s := &scene{TB: t, dir: t.TempDir()}
+	s.bin = filepath.Join(s.dir, "wingman")
+	self, err := os.Executable()
+	s.must(err)
+	s.must(os.Symlink(self, s.bin))
 	earlier := map[string]time.Time{} // than the seconds around our own suspending, in which an act is taken for ours
 	for _, p := range operator {
 		earlier[p] = time.Now().Add(-time.Minute)
@@ -61,12 +53,10 @@ func (s *scene) must(err error) {
 // command is the program as it runs on the i-th instance.
 func (s *scene) command(i int, args ...string) *exec.Cmd {
 	s.Helper()
-	bin, err := program()
-	s.must(err)
 	meta, err := s.sim.IMDS(s.instances[i])
 	s.must(err)
 	home := filepath.Join(s.dir, fmt.Sprint("instance", i))
-	c := exec.Command(bin, args...)
+	c := exec.Command(s.bin, args...)
 	c.Env = []string{"PATH=/usr/bin:/bin", "HOME=" + home, "AWS_ENDPOINT_URL=" + s.sim.URL(), "AWS_EC2_METADATA_SERVICE_ENDPOINT=" + meta, "WINGMAN_STATE_DIR=" + home + "/state", "WINGMAN_LOG_DIR=" + home + "/log",
 		"WINGMAN_CONFIG=" + s.dir + "/host.yml", "LIFECYCLE_EVENT=BeforeBlockTraffic", "DEPLOYMENT_ID=" + s.deployment, "APPLICATION_NAME=shop", "DEPLOYMENT_GROUP_NAME=web", "DEPLOYMENT_GROUP_ID=dg-1"}
 	return c

@@ -245,9 +245,9 @@ func (g *guardian) acted(group string, out guard.Outcome) run.Acted {
 		if len(out.Suspended) == 0 {
 			what = "took over the guard of " + group
 		}
-		return run.Acted{Verdict: journal.Succeeded, Reason: fmt.Sprintf("guard: %s; the deployment's end gives back, at the latest %s%s", what, until, before(out))}
+		return run.Acted{Verdict: journal.Succeeded, Reason: fmt.Sprintf("guard: %s until this deployment is over, at the latest %s%s", what, until, before(out))}
 	case guard.Joined:
-		return run.Acted{Verdict: journal.Succeeded, Reason: fmt.Sprintf("guard: joined on %s: %s held until the deployment's end, at the latest %s%s", group, join(out.Record.Protect), until, before(out))}
+		return run.Acted{Verdict: journal.Succeeded, Reason: fmt.Sprintf("guard: joined on %s: %s held until this deployment is over, at the latest %s%s", group, join(out.Record.Protect), until, before(out))}
 	case guard.Observed:
 		return run.Acted{Verdict: journal.Succeeded, Reason: fmt.Sprintf("guard: mode observe: would suspend %s on %s; nothing was written", cmp.Or(join(out.Suspended), "nothing more"), group)}
 	case guard.Frozen:
