@@ -37,7 +37,7 @@ func bundle(t *testing.T, files map[string]string) string {
 // rehearseIt runs a rehearsal at a quick AWS, and sees that nothing but logs is left of it.
 func rehearseIt(t *testing.T, c Config) Result {
 	t.Helper()
-	c.Scratch, c.Env, c.delays = t.TempDir(), os.Environ(), awssim.Delays{Launch: 50 * time.Millisecond, Register: 200 * time.Millisecond, Deregister: 200 * time.Millisecond, Traffic: 10 * time.Second}
+	c.Scratch, c.Env, c.delays = t.TempDir(), os.Environ(), awssim.Delays{Launch: 50 * time.Millisecond, Register: 200 * time.Millisecond, Deregister: 200 * time.Millisecond, Traffic: 5 * time.Second}
 	res, err := Run(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
