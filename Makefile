@@ -28,14 +28,15 @@ lint: ## formatting, vet on three systems, staticcheck
 	@if command -v shellcheck >/dev/null; then shellcheck hooks/*.sh .ci/run; \
 	  elif [ -n "$$CI" ]; then echo "shellcheck is not installed" >&2; exit 1; else echo "skipped: shellcheck is not installed"; fi
 
-bench: build ## what a hook through wingman costs, beside the script alone
-	$(GO) test -run '^$$' -bench . -benchtime 200x ./agent/cli
+bench: build ## what a hook costs beside the script alone, and the guard beside the AWS CLI
+	$(GO) test -run '^$$' -bench Hook -benchtime 200x ./agent/cli
+	$(GO) test -run '^$$' -bench Guard -benchtime 3x ./agent/cli
 
 FUZZTIME ?= 60s
-fuzz: ## each parser's fuzz target, FUZZTIME each
+fuzz: ## each parser's fuzz target, FUZZTIME each (without a bound Go spends nearly all of it on minimizing)
 	@set -e; for f in $$(grep -lE '^func Fuzz' $$(git ls-files '*_test.go')); do \
 	  for t in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9]*\).*/\1/p' $$f); do \
-	    echo "$$t ($$(dirname $$f))"; $(GO) test -run '^$$' -fuzz "^$$t\$$" -fuzztime $(FUZZTIME) ./$$(dirname $$f); done; done
+	    echo "$$t ($$(dirname $$f))"; $(GO) test -run '^$$' -fuzz "^$$t\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x ./$$(dirname $$f); done; done
 
 cover: ## statement coverage of the parts that decide
 	$(GO) test -cover ./agent/appspec ./agent/plan ./agent/proc ./agent/run ./agent/check ./agent/journal

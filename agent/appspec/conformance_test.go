@@ -3,8 +3,12 @@ package appspec
 import (
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -27,16 +31,17 @@ type recorded struct {
 		Sudo     any
 		Timeout  float64
 	}
-	Files       []struct{ Source, Destination string }
+	Files       []struct{ Source, Destination any }
 	Permissions []struct {
-		Object, Pattern string
-		Except, Type    []string
-		Owner, Group    *string
-		Mode            *struct{ Mode string }
-		ACLs            *struct{ Aces []ACE }
-		Context         *struct {
-			User  *string
-			Type  string
+		Object       string
+		Pattern      any
+		Except, Type any
+		Owner, Group any
+		Mode         *struct{ Mode string }
+		ACLs         *struct{ Aces []ACE }
+		Context      *struct {
+			User  any
+			Type  any
 			Range *struct {
 				Low        int `json:"low_sensitivity"`
 				High       int `json:"high_sensitivity"`
@@ -59,7 +64,9 @@ func TestConformance(t *testing.T) {
 	}
 	for line := range strings.Lines(string(data)) {
 		var c appspecCase
-		if err := json.Unmarshal([]byte(line), &c); err != nil {
+		d := json.NewDecoder(strings.NewReader(line))
+		d.UseNumber()
+		if err := d.Decode(&c); err != nil {
 			t.Fatal(err)
 		}
 		t.Run(c.Name, c.run)
@@ -96,17 +103,57 @@ func str(s *string) string {
 	return *s
 }
 
+// text is Ruby's to_s of what JSON kept of a Ruby value.
+func text(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return ""
+	case []any:
+		return "[" + strings.Join(each(v, inspect), ", ") + "]"
+	case map[string]any:
+		var items []string
+		for _, k := range slices.Sorted(maps.Keys(v)) {
+			items = append(items, strconv.Quote(k)+"=>"+inspect(v[k]))
+		}
+		return "{" + strings.Join(items, ", ") + "}"
+	}
+	return fmt.Sprint(v)
+}
+
+func inspect(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return "nil"
+	case string:
+		return strconv.Quote(v)
+	}
+	return text(v)
+}
+
+// items are a list's, as permissions' except and type are compared.
+func items(v any) string {
+	list, _ := v.([]any)
+	return strings.Join(each(list, text), ",")
+}
+
+func each(list []any, f func(any) string) (out []string) {
+	for _, v := range list {
+		out = append(out, f(v))
+	}
+	return out
+}
+
 func (r recorded) flat() map[string]any {
 	hooks := map[string][]any{}
 	for e, list := range r.Hooks {
 		hooks[e] = []any{}
 		for _, h := range list {
-			hooks[e] = append(hooks[e], []any{h.Location, h.RunAs == nil, str(h.RunAs), h.Sudo != nil && h.Sudo != false, h.Timeout})
+			hooks[e] = append(hooks[e], []any{h.Location, h.RunAs == nil, str(h.RunAs), h.Sudo != nil && h.Sudo != false, min(h.Timeout, 1<<33)})
 		}
 	}
 	var files, perms []any
 	for _, f := range r.Files {
-		files = append(files, []any{f.Source, f.Destination})
+		files = append(files, []any{text(f.Source), text(f.Destination)})
 	}
 	for _, p := range r.Permissions {
 		mode, acls, ctx := "", []ACE(nil), (*Context)(nil)
@@ -117,12 +164,13 @@ func (r recorded) flat() map[string]any {
 			acls = p.ACLs.Aces
 		}
 		if c := p.Context; c != nil {
-			ctx = &Context{User: str(c.User), Type: c.Type}
+			ctx = &Context{User: text(c.User), Type: text(c.Type)}
 			if c.Range != nil {
 				ctx.Range = &Range{c.Range.Low, c.Range.High, c.Range.Categories}
 			}
 		}
-		perms = append(perms, []any{p.Object, p.Pattern, strings.Join(p.Except, ","), strings.Join(p.Type, ","), str(p.Owner), str(p.Group), mode, acls, ctx})
+		perms = append(perms, []any{p.Object, text(p.Pattern), items(p.Except), items(p.Type),
+			text(p.Owner), text(p.Group), mode, acls, ctx})
 	}
 	return map[string]any{"os": r.OS, "hooks": hooks, "files": files, "permissions": perms, "feb": str(r.FileExistsBehavior)}
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -42,6 +41,12 @@ func (l *loader) document(data []byte) (v value, err error) {
 		data = append([]byte(" "), rest...)
 		l.warn(top, "bom", "sed -i '1s/^\\xEF\\xBB\\xBF//' "+l.file, "the file begins with a byte order mark: the CodeDeploy agent loses all keys but the first")
 	}
+	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
+		return v, refuse(top, "encoding", "iconv -f UTF-16 -t UTF-8 "+l.file, "the file is in UTF-16, which the CodeDeploy agent does not read")
+	}
+	if rest, is := bytes.CutPrefix(data, []byte("%YAML 1.2")); is { // Psych takes it, yaml.v3 does not
+		data = append([]byte("%YAML 1.1"), rest...)
+	}
 	defer func() { // yaml.v3 panics on some broken files instead of giving an error
 		if r := recover(); r != nil {
 			err = refuse(top, "yaml", "", "not YAML: %v", r)
@@ -65,12 +70,12 @@ func (l *loader) document(data []byte) (v value, err error) {
 	return l.load(n.Content[0])
 }
 
-var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)`)
+var yamlLine = pattern(`^yaml: (?:line (\d+): )?(.*)`)
 
 func (l *loader) notYAML(err error) error {
 	at := problem.Position{File: l.file, Line: 1}
 	text := err.Error()
-	if m := yamlLine.FindStringSubmatch(text); m != nil {
+	if m := yamlLine().FindStringSubmatch(text); m != nil {
 		if n, e := strconv.Atoi(m[1]); e == nil {
 			at.Line = n
 		}
@@ -192,18 +197,21 @@ func (p parser) event(name string, at problem.Position) {
 	}
 }
 
+// ShellCharacters are those that the CodeDeploy agent, which gives a script's path to a shell unquoted, trips over.
+const ShellCharacters = " \t;&|<>()$`\\\"'*?[#~=%!{}"
+
 func (p parser) hook(event string, item value) (Hook, error) {
 	h := Hook{Position: item.at}
 	if item.kind != kindMap {
 		return h, refuse(item.at, "hook", "- location: "+orElse(item.text, "scripts/start.sh"), "%s: the entry is %s, not a mapping with a location", event, item.kind)
 	}
 	loc := item.get("location")
-	h.Location = strings.TrimSpace(loc.String())
+	h.Location = loc.stripped()
 	if loc.isNil() || h.Location == "" {
 		return h, refuse(item.at, "location", "- location: scripts/start.sh", "%s: the entry has no location", event)
 	}
 	if run := item.get("runas"); !run.isNil() {
-		name := strings.TrimSpace(run.String())
+		name := run.stripped()
 		h.RunAs = &name
 		if name == "" {
 			p.warn(run.at, "empty-runas", "name a user, or take the key out", "runas is empty: the script runs as root")
@@ -214,7 +222,7 @@ func (p parser) hook(event string, item value) (Hook, error) {
 	if sudo.kind == kindString && (strings.EqualFold(sudo.text, "false") || strings.EqualFold(sudo.text, "no")) {
 		p.warn(sudo.at, "sudo-text", "sudo: false", "sudo is the text %q, which the CodeDeploy agent takes for true", sudo.text)
 	}
-	if strings.ContainsAny(h.Location, " \t;&|<>()$`\\\"'*?[#~=%!{}") {
+	if strings.ContainsAny(h.Location, ShellCharacters) {
 		p.warn(loc.at, "location-unquoted", "rename the script; arguments are not supported", "the CodeDeploy agent 1.x passes %q to a shell unquoted", h.Location)
 	}
 	p.unknownKeys(item)
@@ -271,7 +279,7 @@ func (p parser) files(doc value, s *Spec) error {
 		case dst.isNil():
 			return refuse(item.at, "files-destination", want, "files: the entry has no destination for %s", src)
 		}
-		s.Files = append(s.Files, File{Position: item.at, Source: src.String(), Destination: dst.String()})
+		s.Files = append(s.Files, File{Position: item.at, Source: src.ruby(), Destination: dst.ruby()})
 	}
 	return nil
 }

@@ -107,7 +107,7 @@ func TestTokenize(t *testing.T) {
 		"": {kindNil, ""}, "~": {kindNil, ""}, "NULL": {kindNil, ""}, "yes": {kindBool, "true"}, "Off": {kindBool, "false"}, "y": {kindString, "y"},
 		"0x10": {kindInt, "16"}, "010": {kindInt, "8"}, "0b11": {kindInt, "3"}, "3_600": {kindInt, "3600"}, "1,000": {kindInt, "1000"}, "+5": {kindInt, "5"}, "-7": {kindInt, "-7"},
 		"08": {kindString, "08"}, "1:30": {kindInt, "5400"}, "1:30:30": {kindInt, "5430"}, "1:30.5": {kindFloat, "5430.0"}, "0.0": {kindFloat, "0.0"}, "-0.0": {kindFloat, "-0.0"}, ".5": {kindFloat, "0.5"},
-		"1.e+3": {kindFloat, "1000.0"}, "0.0e1": {kindString, "0.0e1"}, "0e0": {kindString, "0e0"}, ".": {kindString, "."}, ".inf": {kindFloat, "+Inf"}, "-.INF": {kindFloat, "-Inf"}, ".nan": {kindFloat, "NaN"},
+		"1.e+3": {kindFloat, "1000.0"}, "0.0e1": {kindString, "0.0e1"}, "0e0": {kindString, "0e0"}, ".": {kindString, "."}, ".inf": {kindFloat, "Infinity"}, "-.INF": {kindFloat, "-Infinity"}, ".nan": {kindFloat, "NaN"},
 		":sym": {kindSymbol, "sym"}, "2026-11-24": {kindDate, "2026-11-24"}, "2026-11-24 10:00:00": {kindTime, "2026-11-24 10:00:00"}, "99999999999999999999": {kindInt, "99999999999999999999"},
 		"-99999999999999999999": {kindInt, "-99999999999999999999"}, "a.sh": {kindString, "a.sh"}, "truely": {kindString, "truely"},
 	} {

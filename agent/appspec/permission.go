@@ -51,10 +51,13 @@ func (p parser) permissions(doc value, s *Spec) error {
 	}
 	for _, item := range all.list {
 		object := item.get("object")
-		if item.kind != kindMap || object.isNil() || strings.TrimSpace(object.String()) == "" {
+		if item.kind != kindMap || object.isNil() || object.stripped() == "" {
 			return refuse(item.at, "permissions-object", want, "permissions: the entry has no object, the path that it is for")
 		}
-		perm := Permission{Position: item.at, Object: strings.TrimSpace(object.String()), Pattern: orElse(item.get("pattern").text, "**"), Owner: item.get("owner").text, Group: item.get("group").text}
+		perm := Permission{Position: item.at, Object: object.stripped(), Pattern: "**", Owner: item.get("owner").ruby(), Group: item.get("group").ruby()}
+		if pattern := item.get("pattern"); pattern.truth {
+			perm.Pattern = pattern.ruby()
+		}
 		for _, part := range []func(value, *Permission) error{p.except, p.types, p.mode, p.acls, p.context} {
 			if err := part(item, &perm); err != nil {
 				return err
@@ -70,12 +73,15 @@ func texts(v value, key, want string) ([]string, error) {
 	if !v.truth {
 		return nil, nil
 	}
+	if v.kind == kindMap && (key == "except" || len(v.keys) == 0) {
+		return nil, nil // Ruby's each takes a mapping; no name is like its pairs
+	}
 	if v.kind != kindList {
 		return nil, refuse(v.at, "permissions-"+key, want, "permissions: %s is %s, not a list", key, v.kind)
 	}
 	var out []string
 	for _, item := range v.list {
-		out = append(out, item.String())
+		out = append(out, item.ruby())
 	}
 	return out, nil
 }
@@ -132,7 +138,7 @@ func (p parser) acls(item value, perm *Permission) error {
 		return nil
 	}
 	const want = `acls: ["u:app:rwx"]`
-	if v.kind != kindList {
+	if v.kind != kindList && (v.kind != kindMap || len(v.keys) > 0) {
 		return refuse(v.at, "permissions-acls", want, "permissions: acls is %s, not a list", v.kind)
 	}
 	perm.ACLs = []ACE{}
@@ -226,15 +232,15 @@ func (p parser) context(item value, perm *Permission) error {
 	if v.kind != kindMap {
 		return refuse(v.at, "permissions-context", want, "permissions: context is %s, not a mapping", v.kind)
 	}
-	c := &Context{User: v.get("name").text, Type: strings.TrimSpace(v.get("type").String())}
-	if v.get("type").isNil() || c.Type == "" {
+	c := &Context{User: v.get("name").ruby(), Type: v.get("type").ruby()}
+	if v.get("type").isNil() {
 		return refuse(v.at, "permissions-context", want, "permissions: the context has no type")
 	}
 	if r := v.get("range"); !r.isNil() {
 		if r.kind != kindString {
 			return refuse(r.at, "permissions-range", "range: s0", "permissions: the context's range is %s, not a text", r.kind)
 		}
-		rng, err := parseRange(strings.TrimSpace(r.text))
+		rng, err := parseRange(r.text)
 		if err != nil {
 			return refuse(r.at, "permissions-range", "range: s0-s1:c0.c5,c7", "permissions: the context's range %s: %v", r.text, err)
 		}
@@ -274,7 +280,11 @@ func parseRange(s string) (Range, error) {
 func categories(s string) ([]int, error) {
 	seen := map[int]bool{}
 	out := []int{}
-	for _, part := range strings.Split(strings.TrimRight(s, ","), ",") { // Ruby's split forgets empty parts at the end
+	s = strings.TrimRight(s, ",") // Ruby's split forgets empty parts at the end
+	if s == "" {
+		return out, nil
+	}
+	for part := range strings.SplitSeq(s, ",") {
 		low, high, isRange := strings.Cut(part, ".")
 		if !isRange {
 			high = low

@@ -6,6 +6,9 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
+	"unicode"
+	"unicode/utf8"
 )
 
 // kind is the Ruby class that a YAML value becomes.
@@ -35,14 +38,43 @@ type scalar struct {
 }
 
 var (
-	wordLike = regexp.MustCompile(`^[^\d.:-]?[\p{L}_\s!@#$%\^&*(){}<>|/\\~;=]+`)
-	timeLike = regexp.MustCompile(`^-?\d{4}-\d{1,2}-\d{1,2}(?:[Tt]|\s+)\d{1,2}:\d\d:\d\d(?:\.\d*)?(?:\s*(?:Z|[-+]\d{1,2}:?(?:\d\d)?))?$`)
-	dateLike = regexp.MustCompile(`^\d{4}-(?:1[012]|0\d|\d)-(?:[12]\d|3[01]|0\d|\d)$`)
-	base60   = regexp.MustCompile(`^[-+]?[0-9][0-9_]*(:[0-5]?[0-9]){1,2}$`)
-	base60f  = regexp.MustCompile(`^[-+]?[0-9][0-9_]*(:[0-5]?[0-9]){1,2}\.[0-9_]*$`)
-	float10  = regexp.MustCompile(`^(?:[-+]?([0-9][0-9_,]*)?\.[0-9]*([eE][+-][0-9]+)?)$`)
-	integer  = regexp.MustCompile(`^(?:[-+]?0[b][_,]*[0-1][0-1_,]*|[-+]?0[_,]*[0-7][0-7_,]*|[-+]?(?:0|[1-9](?:[0-9]|,[0-9]|_[0-9])*)|[-+]?0[x][_,]*[0-9a-fA-F][0-9a-fA-F_,]*)$`)
+	timeLike = pattern(`^-?\d{4}-\d{1,2}-\d{1,2}(?:[Tt]|\s+)\d{1,2}:\d\d:\d\d(?:\.\d*)?(?:\s*(?:Z|[-+]\d{1,2}:?(?:\d\d)?))?$`)
+	dateLike = pattern(`^\d{4}-(?:1[012]|0\d|\d)-(?:[12]\d|3[01]|0\d|\d)$`)
+	base60   = pattern(`^[-+]?[0-9][0-9_]*(:[0-5]?[0-9]){1,2}$`)
+	base60f  = pattern(`^[-+]?[0-9][0-9_]*(:[0-5]?[0-9]){1,2}\.[0-9_]*$`)
+	float10  = pattern(`^(?:[-+]?([0-9][0-9_,]*)?\.[0-9]*([eE][+-][0-9]+)?)$`)
+	integer  = pattern(`^(?:[-+]?0[b][_,]*[0-1][0-1_,]*|[-+]?0[_,]*[0-7][0-7_,]*|[-+]?(?:0|[1-9](?:[0-9]|,[0-9]|_[0-9])*)|[-+]?0[x][_,]*[0-9a-fA-F][0-9a-fA-F_,]*)$`)
 )
+
+// pattern compiles an expression when it is first needed: a hook needs few of them, and all took a twentieth of its time.
+func pattern(expr string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })
+}
+
+// wordLike is Psych's ^[^\d.:-]?[[:alpha:]_\s!@#$%\^&*(){}<>|/\\~;=]+ : what begins like a word is none of the numbers and times.
+func wordLike(s string) bool {
+	in := func(r rune) bool {
+		return unicode.IsLetter(r) || r != utf8.RuneError && strings.ContainsRune("_ \t\n\f\r!@#$%^&*(){}<>|/\\~;=", r)
+	}
+	first, n := utf8.DecodeRuneInString(s)
+	if in(first) {
+		return true
+	}
+	second, _ := utf8.DecodeRuneInString(s[n:])
+	return !strings.ContainsRune("0123456789.:-", first) && in(second)
+}
+
+// decimal reads the numbers that people write, 60 and 0.0, without the expressions; false of all others.
+func decimal(s string) (scalar, bool) {
+	whole, frac, point := strings.Cut(s, ".")
+	if whole == "" || len(s) > 15 || strings.Trim(whole+frac, "0123456789") != "" {
+		return scalar{}, false
+	}
+	if point {
+		return float(s), frac != ""
+	}
+	return parseInt(s), whole == "0" || whole[0] != '0'
+}
 
 func textScalar(s string) scalar { return scalar{kind: kindString, text: s, truth: true} }
 
@@ -50,14 +82,17 @@ func boolScalar(b bool) scalar { return scalar{kind: kindBool, text: strconv.For
 
 // tokenize reads a plain scalar as Psych does.
 func tokenize(s string) scalar {
+	if n, ok := decimal(s); ok {
+		return n
+	}
 	switch {
 	case s == "":
 		return scalar{kind: kindNil}
-	case wordLike.MatchString(s), strings.Contains(s, "\n"):
+	case wordLike(s), strings.Contains(s, "\n"):
 		return word(s)
-	case timeLike.MatchString(s):
+	case timeLike().MatchString(s):
 		return scalar{kind: kindTime, text: s, truth: true}
-	case dateLike.MatchString(s):
+	case dateLike().MatchString(s):
 		return scalar{kind: kindDate, text: s, truth: true}
 	case strings.EqualFold(s, ".inf"), strings.EqualFold(s, "+.inf"):
 		return floatScalar(math.Inf(1))
@@ -67,11 +102,11 @@ func tokenize(s string) scalar {
 		return floatScalar(math.NaN())
 	case len(s) > 1 && s[0] == ':':
 		return scalar{kind: kindSymbol, text: strings.Trim(s[1:], `"'`), truth: true}
-	case base60.MatchString(s), base60f.MatchString(s):
+	case base60().MatchString(s), base60f().MatchString(s):
 		return sexagesimal(s)
-	case float10.MatchString(s):
+	case float10().MatchString(s):
 		return float(s)
-	case integer.MatchString(s):
+	case integer().MatchString(s):
 		return parseInt(s)
 	}
 	return textScalar(s)
@@ -119,15 +154,33 @@ func float(s string) scalar {
 }
 
 func floatScalar(f float64) scalar {
-	text := strconv.FormatFloat(f, 'g', -1, 64)
-	if !math.IsInf(f, 0) && !math.IsNaN(f) && !strings.ContainsAny(text, ".e") {
-		text += ".0"
-	}
 	whole := int64(0)
 	if !math.IsNaN(f) {
 		whole = int64(max(min(f, 1e15), -1e15))
 	}
-	return scalar{kind: kindFloat, text: text, float: f, whole: whole, truth: true}
+	return scalar{kind: kindFloat, text: floatText(f), float: f, whole: whole, truth: true}
+}
+
+// floatText is Ruby's Float#to_s: 1.0e+15 and 1.0e-05 where the exponent is that large or small.
+func floatText(f float64) string {
+	switch {
+	case math.IsNaN(f):
+		return "NaN"
+	case math.IsInf(f, 0):
+		return strings.TrimPrefix(strconv.FormatFloat(f, 'f', -1, 64), "+") + "inity"
+	}
+	text := strconv.FormatFloat(f, 'f', -1, 64)
+	if size := math.Abs(f); size >= 1e15 || size < 1e-4 && size > 0 {
+		text = strconv.FormatFloat(f, 'e', -1, 64)
+	}
+	digits, exponent, isExp := strings.Cut(text, "e")
+	if !strings.Contains(digits, ".") {
+		digits += ".0"
+	}
+	if isExp {
+		return digits + "e" + exponent
+	}
+	return digits
 }
 
 func intScalar(n int64) scalar {
@@ -153,7 +206,7 @@ func parseInt(s string) scalar {
 	return sc
 }
 
-var leadingInt = regexp.MustCompile(`^\s*([-+]?\d+(?:_\d+)*)`)
+var leadingInt = pattern(`^[\s\v]*([-+]?\d+(?:_\d+)*)`)
 
 // toInt is Ruby's to_i of a text or a number; false where Ruby has no to_i.
 func (s scalar) toInt() (int64, bool) {
@@ -167,7 +220,7 @@ func (s scalar) toInt() (int64, bool) {
 	case kindNil:
 		return 0, true
 	case kindString:
-		m := leadingInt.FindStringSubmatch(s.text)
+		m := leadingInt().FindStringSubmatch(s.text)
 		if m == nil {
 			return 0, true
 		}

@@ -3,6 +3,7 @@ package appspec
 import (
 	"encoding/base64"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -30,7 +31,47 @@ func (v value) get(key string) value {
 
 func (v value) isNil() bool { return v.kind == kindNil }
 
-// String is what Ruby's to_s gives of a scalar; of the others, their kind.
+// ruby is what Ruby's to_s gives: of a list or a mapping, its items as Ruby would write them.
+func (v value) ruby() string {
+	switch v.kind {
+	case kindList:
+		var items []string
+		for _, i := range v.list {
+			items = append(items, i.inspect())
+		}
+		return "[" + strings.Join(items, ", ") + "]"
+	case kindMap:
+		var items []string
+		for _, k := range v.keys {
+			name, other := strings.CutPrefix(k, "\x00")
+			if !other {
+				name = strconv.Quote(name)
+			}
+			items = append(items, name+"=>"+v.vals[k].inspect())
+		}
+		return "{" + strings.Join(items, ", ") + "}"
+	}
+	return v.text
+}
+
+func (v value) inspect() string {
+	switch v.kind {
+	case kindNil:
+		return "nil"
+	case kindString:
+		return strconv.Quote(v.text)
+	case kindSymbol:
+		return ":" + v.text
+	}
+	return v.ruby()
+}
+
+// stripped is Ruby's to_s and strip: strip knows NUL and ASCII's spaces, no others.
+func (v value) stripped() string { return strings.Trim(v.ruby(), spaces) }
+
+const spaces = "\x00\t\n\v\f\r "
+
+// String is a scalar's text for a message; of the others, their kind.
 func (v value) String() string {
 	if v.kind == kindList || v.kind == kindMap {
 		return string(v.kind)
@@ -58,7 +99,7 @@ func (l *loader) warn(at problem.Position, rule, hint, format string, args ...an
 }
 
 func (l *loader) load(n *yaml.Node) (value, error) {
-	if strings.HasPrefix(n.Tag, "!ruby/") && !strings.HasPrefix(n.Tag, "!ruby/sym") && !strings.HasPrefix(n.Tag, "!ruby/string") {
+	if rubyObject(n) {
 		return value{}, refuse(l.at(n), "ruby-object", "take the tag out", "the tag %s makes a Ruby object, which the CodeDeploy agent does not load", n.Tag)
 	}
 	switch n.Kind {
@@ -80,12 +121,20 @@ func (l *loader) load(n *yaml.Node) (value, error) {
 	return l.mapping(n)
 }
 
+// rubyObject says whether the node's tag makes an object of a class that a safe load does not know.
+func rubyObject(n *yaml.Node) bool {
+	if n.Tag == "!!set" || n.Tag == "!set" || strings.HasPrefix(n.Tag, "!str:") {
+		return true
+	}
+	return strings.HasPrefix(n.Tag, "!ruby/") && !strings.HasPrefix(n.Tag, "!ruby/sym") && n.Tag != "!ruby/string" && n.Tag != "!ruby/array" && n.Tag != "!ruby/hash"
+}
+
 func (l *loader) scalar(n *yaml.Node) (value, error) {
 	s := textScalar(n.Value)
 	quoted := n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) != 0
 	tagged := n.Style&yaml.TaggedStyle != 0
 	switch {
-	case quoted:
+	case quoted && !tagged:
 	case tagged && (n.Tag == "!!binary" || n.Tag == "!binary"):
 		b, _ := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(n.Value), ""))
 		s = textScalar(string(b))
@@ -118,13 +167,10 @@ func (l *loader) mapping(n *yaml.Node) (value, error) {
 		if err != nil {
 			return v, err
 		}
-		if k.text == "<<" && val.kind == kindMap {
-			for _, name := range val.keys {
-				v.set(name, val.vals[name], val.key[name])
-			}
+		if k.text == "<<" && n.Content[i].Style&yaml.TaggedStyle == 0 && v.merge(val) {
 			continue
 		}
-		name := k.text
+		name := k.ruby()
 		if k.kind != kindString {
 			name = "\x00" + name // a key of another class: never equal to one of the agent's
 		}
@@ -134,6 +180,25 @@ func (l *loader) mapping(n *yaml.Node) (value, error) {
 		v.set(name, val, k.at)
 	}
 	return v, nil
+}
+
+// merge takes over what stands under <<: a mapping, or a list of mappings of which the first wins.
+func (v *value) merge(from value) bool {
+	maps := []value{from}
+	if from.kind == kindList {
+		maps = from.list
+	}
+	for _, m := range maps {
+		if m.kind != kindMap {
+			return false
+		}
+	}
+	for i := len(maps) - 1; i >= 0; i-- {
+		for _, name := range maps[i].keys {
+			v.set(name, maps[i].vals[name], maps[i].key[name])
+		}
+	}
+	return true
 }
 
 func (v *value) set(name string, val value, at problem.Position) {

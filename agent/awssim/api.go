@@ -95,10 +95,7 @@ func (s *Sim) api(w http.ResponseWriter, r *http.Request) {
 	s.mu.Unlock()
 	answer, err := s.perform(r, c, svc, &req, faults)
 	req.Code = codeOf(err)
-	s.mu.Lock()
-	req.At = s.now()
-	s.requests = append(s.requests, req)
-	s.mu.Unlock()
+	s.record(req)
 	breakOff(faults)
 	if c.cbor {
 		s.answerCBOR(w, answer, err)

@@ -5,12 +5,12 @@ func autoscalingOperations() map[string]operation {
 	return map[string]operation{
 		"CreateAutoScalingGroup":    {true, (*call).createAutoScalingGroup},
 		"UpdateAutoScalingGroup":    live((*call).updateAutoScalingGroup),
-		"DeleteAutoScalingGroup":    any1((*call).deleteAutoScalingGroup),
+		"DeleteAutoScalingGroup":    writes((*call).deleteAutoScalingGroup),
 		"SetDesiredCapacity":        live((*call).setDesiredCapacity, "DesiredCapacity"),
 		"DescribeAutoScalingGroups": {false, (*call).describeAutoScalingGroups},
 
-		"SuspendProcesses":            any1((*call).suspendProcesses),
-		"ResumeProcesses":             any1((*call).resumeProcesses),
+		"SuspendProcesses":            writes((*call).suspendProcesses),
+		"ResumeProcesses":             writes((*call).resumeProcesses),
 		"DescribeScalingProcessTypes": {false, (*call).describeScalingProcessTypes},
 
 		"CreateOrUpdateTags": {true, (*call).createOrUpdateTags},
@@ -32,15 +32,15 @@ func autoscalingOperations() map[string]operation {
 		"ExecutePolicy":                  {true, (*call).executePolicy},
 		"PutScheduledUpdateGroupAction":  live((*call).putScheduledAction, "ScheduledActionName"),
 		"DescribeScheduledActions":       {false, (*call).describeScheduledActions},
-		"DeleteScheduledAction":          any1((*call).deleteScheduledAction),
+		"DeleteScheduledAction":          writes((*call).deleteScheduledAction),
 		"PutLifecycleHook":               live((*call).putLifecycleHook, "LifecycleHookName"),
-		"DescribeLifecycleHooks":         read1((*call).describeLifecycleHooks),
-		"DeleteLifecycleHook":            any1((*call).deleteLifecycleHook),
-		"CompleteLifecycleAction":        any1((*call).completeLifecycleAction),
-		"RecordLifecycleActionHeartbeat": any1((*call).recordHeartbeat),
+		"DescribeLifecycleHooks":         reads((*call).describeLifecycleHooks),
+		"DeleteLifecycleHook":            writes((*call).deleteLifecycleHook),
+		"CompleteLifecycleAction":        writes((*call).completeLifecycleAction),
+		"RecordLifecycleActionHeartbeat": writes((*call).recordHeartbeat),
 		"StartInstanceRefresh":           live((*call).startInstanceRefresh),
-		"DescribeInstanceRefreshes":      read1((*call).describeInstanceRefreshes),
-		"CancelInstanceRefresh":          any1((*call).cancelInstanceRefresh),
+		"DescribeInstanceRefreshes":      reads((*call).describeInstanceRefreshes),
+		"CancelInstanceRefresh":          writes((*call).cancelInstanceRefresh),
 		"PutNotificationConfiguration":   live((*call).putNotificationConfiguration, "TopicARN"),
 		"AttachLoadBalancerTargetGroups": live((*call).attachTargetGroups),
 		"DetachLoadBalancerTargetGroups": live((*call).detachTargetGroups),
@@ -50,8 +50,8 @@ func autoscalingOperations() map[string]operation {
 // onGroup is an operation on the group that the call names.
 type onGroup func(*call, *group) (any, error)
 
-// read1 reads one group.
-func read1(run onGroup) operation {
+// reads is an operation that reads one group.
+func reads(run onGroup) operation {
 	return operation{false, func(c *call) (any, error) {
 		g, err := c.group()
 		if err != nil {
@@ -61,12 +61,12 @@ func read1(run onGroup) operation {
 	}}
 }
 
-// any1 writes to one group, also while it is being deleted.
-func any1(run onGroup) operation { return operation{true, read1(run).run} }
+// writes is one that changes a group, also while it is being deleted.
+func writes(run onGroup) operation { return operation{true, reads(run).run} }
 
-// live writes to one group that is not being deleted. It needs these parameters.
+// live is one that changes a group, unless it is being deleted. It needs these parameters.
 func live(run onGroup, needs ...string) operation {
-	return any1(func(c *call, g *group) (any, error) {
+	return writes(func(c *call, g *group) (any, error) {
 		if g.Deleting {
 			return nil, invalid("AutoScalingGroup '%s' is pending delete", g.Name)
 		}

@@ -92,7 +92,7 @@ func (c *call) groupAnswer(g *group, withInstances bool) groupAnswer {
 		HealthCheckType: g.HealthCheckType, HealthCheckGracePeriod: int(g.GracePeriod.Seconds()),
 		CreatedTime: moment(g.Created), PlacementGroup: g.Kept["PlacementGroup"], VPCZoneIdentifier: g.Kept["VPCZoneIdentifier"],
 		Tags: listOf(g.tagList()), TerminationPolicies: listOf([]string{"Default"}), NewInstancesProtectedFromScaleIn: g.NewProtected,
-		ServiceLinkedRoleARN:         "arn:aws:iam::" + c.Account + ":role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling",
+		ServiceLinkedRoleARN:         c.globalARN("iam", "role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling"),
 		MaxInstanceLifetime:          int(g.MaxLifetime.Seconds()),
 		CapacityDistributionStrategy: "balanced-best-effort", CapacityReservationPreference: "default", TerminateHookAbandon: "terminate",
 	}

@@ -197,3 +197,24 @@ func (s *Sim) uuid() string {
 	s.seq++
 	return fmt.Sprintf("%08x-0000-4000-8000-%012x", uint32(s.seq)*2654435761, s.seq) // Knuth's multiplier: they differ at first sight
 }
+
+// partition is the part of AWS that the region is in.
+func (s *Sim) partition() string {
+	switch {
+	case strings.HasPrefix(s.Region, "cn-"):
+		return "aws-cn"
+	case strings.HasPrefix(s.Region, "us-gov-"):
+		return "aws-us-gov"
+	}
+	return "aws"
+}
+
+// arn names a thing of a service in this region.
+func (s *Sim) arn(service, thing string) string {
+	return "arn:" + s.partition() + ":" + service + ":" + s.Region + ":" + s.Account + ":" + thing
+}
+
+// globalARN names a thing of a service that has no regions.
+func (s *Sim) globalARN(service, thing string) string {
+	return "arn:" + s.partition() + ":" + service + "::" + s.Account + ":" + thing
+}

@@ -30,7 +30,7 @@ func (s *Sim) createGroup(g *group) error {
 	if g.DeletionProtection == "" {
 		g.DeletionProtection = "none"
 	}
-	g.ARN = fmt.Sprintf("arn:aws:autoscaling:%s:%s:autoScalingGroup:%s:autoScalingGroupName/%s", s.Region, s.Account, s.uuid(), g.Name)
+	g.ARN = s.arn("autoscaling", "autoScalingGroup:"+s.uuid()+":autoScalingGroupName/"+g.Name)
 	g.Created = s.now()
 	makeMap(&g.Tags)
 	makeMap(&g.Suspended)

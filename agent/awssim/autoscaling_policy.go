@@ -111,7 +111,7 @@ func (c *call) putScalingPolicy(g *group) (any, error) {
 	if old := g.Policies[p.Name]; old != nil {
 		p.ARN = old.ARN
 	} else {
-		p.ARN = fmt.Sprintf("arn:aws:autoscaling:%s:%s:scalingPolicy:%s:autoScalingGroupName/%s:policyName/%s", c.Region, c.Account, c.uuid(), g.Name, p.Name)
+		p.ARN = c.arn("autoscaling", "scalingPolicy:"+c.uuid()+":autoScalingGroupName/"+g.Name+":policyName/"+p.Name)
 	}
 	g.Policies[p.Name] = p
 	if p.Type == "TargetTrackingScaling" {

@@ -1,9 +1,6 @@
 package awssim
 
-import (
-	"fmt"
-	"time"
-)
+import "time"
 
 // scheduledAction changes a group's size at a time. A recurrence is kept, and does not recur.
 type scheduledAction struct {
@@ -54,7 +51,7 @@ func (c *call) putScheduledAction(g *group) (any, error) {
 	case !a.Start.IsZero() && a.Start.Before(c.now()):
 		return nil, invalid("Given start time is in the past")
 	}
-	a.ARN = fmt.Sprintf("arn:aws:autoscaling:%s:%s:scheduledUpdateGroupAction:%s:autoScalingGroupName/%s:scheduledActionName/%s", c.Region, c.Account, c.uuid(), g.Name, a.Name)
+	a.ARN = c.arn("autoscaling", "scheduledUpdateGroupAction:"+c.uuid()+":autoScalingGroupName/"+g.Name+":scheduledActionName/"+a.Name)
 	g.Actions[a.Name] = a
 	if !a.Start.IsZero() {
 		c.plan(g, a)

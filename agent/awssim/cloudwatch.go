@@ -29,9 +29,7 @@ func cloudwatchOperations() map[string]operation {
 	}
 }
 
-func (s *Sim) alarmARN(name string) string {
-	return fmt.Sprintf("arn:aws:cloudwatch:%s:%s:alarm:%s", s.Region, s.Account, name)
-}
+func (s *Sim) alarmARN(name string) string { return s.arn("cloudwatch", "alarm:"+name) }
 
 // putAlarm stores an alarm; one that is there keeps its state.
 func (s *Sim) putAlarm(a *alarm) {

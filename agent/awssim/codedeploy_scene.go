@@ -179,11 +179,12 @@ func (s *Sim) Deploy(spec DeploymentSpec) (id string, err error) {
 
 // Deployment gives a deployment as it stands.
 func (s *Sim) Deployment(id string) (v DeploymentView, known bool) {
-	s.do(func() {
-		if d := s.state.Deployments[id]; d != nil {
-			v, known = d.view(), true
-		}
-	})
+	s.mu.Lock() // a look is no change: Until would look again for ever
+	defer s.mu.Unlock()
+	s.settle(s.now())
+	if d := s.state.Deployments[id]; d != nil {
+		v, known = d.view(), true
+	}
 	return v, known
 }
 

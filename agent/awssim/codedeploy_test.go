@@ -51,15 +51,18 @@ func invoke(client, input any) (reflect.Value, error) {
 	return out[0], err
 }
 
-// called gives the names of the operations that clients called of a service.
-func (s *rig) called(service string) []string {
+// calledAll says which of a service's operations no client called, or that it called some that are not there.
+func (s *rig) calledAll(t *testing.T, service string, operations map[string]operation) {
+	t.Helper()
 	names := map[string]bool{}
 	for _, r := range s.Requests() {
 		if r.Service == service {
 			names[r.Operation] = true
 		}
 	}
-	return slices.Sorted(maps.Keys(names))
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(operations)), slices.Sorted(maps.Keys(names))); diff != "" {
+		t.Errorf("operations of %s (-there +called)\n%s", service, diff)
+	}
 }
 
 func TestCodeDeployRefuses(t *testing.T) {
@@ -68,9 +71,8 @@ func TestCodeDeployRefuses(t *testing.T) {
 		return &codedeploy.CreateDeploymentGroupInput{ApplicationName: aws.String("shop"), DeploymentGroupName: aws.String(name), ServiceRoleArn: aws.String("arn:aws:iam::1:role/r")}
 	}
 	copies := &types.BlueGreenDeploymentConfiguration{GreenFleetProvisioningOption: &types.GreenFleetProvisioningOption{Action: types.GreenFleetProvisioningActionCopyAutoScalingGroup}}
-	noBalancer := group("x")
+	noBalancer, badStyle := group("x"), group("x")
 	noBalancer.DeploymentStyle = &types.DeploymentStyle{DeploymentType: types.DeploymentTypeBlueGreen, DeploymentOption: types.DeploymentOptionWithTrafficControl}
-	badStyle := group("x")
 	badStyle.DeploymentStyle = &types.DeploymentStyle{DeploymentType: types.DeploymentTypeBlueGreen, DeploymentOption: types.DeploymentOptionWithoutTrafficControl}
 	noGroup := group("x")
 	noGroup.AutoScalingGroups = []string{"nosuch"}
@@ -143,74 +145,75 @@ func TestDeploymentRefuses(t *testing.T) {
 // TestCodeDeploySDK takes the SDK through every operation there is.
 func TestCodeDeploySDK(t *testing.T) {
 	s := newRig(t, 2, DeploymentGroupSpec{BlueGreen: true}, Config{})
-	c, ctx := s.deployer(), context.Background()
-	must := func(err error) {
+	c := s.deployer()
+	app, group := aws.String("api"), aws.String("prod")
+	s.group("api-asg", 2)
+	s.group("other", 1)
+	revision := &types.RevisionLocation{RevisionType: types.RevisionLocationTypeGitHub, GitHubLocation: &types.GitHubLocation{Repository: aws.String("o/r"), CommitId: aws.String("abc")}}
+	must := func(inputs ...any) {
 		t.Helper()
-		if err != nil {
-			t.Fatal(err)
+		for _, input := range inputs {
+			if _, err := invoke(c, input); err != nil {
+				t.Fatalf("%T: %v", input, err)
+			}
 		}
 	}
-	shop, api := aws.String("api"), aws.String("prod")
-	_, err := c.CreateApplication(ctx, &codedeploy.CreateApplicationInput{ApplicationName: shop})
-	must(err)
-	app, err := c.GetApplication(ctx, &codedeploy.GetApplicationInput{ApplicationName: shop})
-	must(err)
-	if a := app.Application; *a.ApplicationName != "api" || a.ComputePlatform != types.ComputePlatformServer || !a.CreateTime.Equal(s.Now()) {
-		t.Errorf("%+v", a)
+	must(&codedeploy.CreateApplicationInput{ApplicationName: app})
+	a, err := c.GetApplication(t.Context(), &codedeploy.GetApplicationInput{ApplicationName: app})
+	if err != nil || a.Application.ComputePlatform != types.ComputePlatformServer || !a.Application.CreateTime.Truncate(time.Second).Equal(s.Now()) {
+		t.Errorf("%+v %v", a, err)
 	}
-	s.group("api-asg", 2)
-	balancer := &types.LoadBalancerInfo{TargetGroupInfoList: []types.TargetGroupInfo{{Name: aws.String("web")}}}
+	s.sdkGroups(c, app, group)
+	must(&codedeploy.RegisterApplicationRevisionInput{ApplicationName: app, Revision: revision},
+		&codedeploy.GetApplicationRevisionInput{ApplicationName: app, Revision: revision})
+	s.sdkDeploys(c, app, group, revision)
+	must(&codedeploy.ListApplicationsInput{}, &codedeploy.ListDeploymentConfigsInput{}, &codedeploy.GetDeploymentConfigInput{DeploymentConfigName: aws.String("CodeDeployDefault.HalfAtATime")},
+		&codedeploy.ListDeploymentGroupsInput{ApplicationName: app}, &codedeploy.DeleteDeploymentGroupInput{ApplicationName: app, DeploymentGroupName: group})
+	s.calledAll(t, "codedeploy", codedeployOperations())
+}
+
+// sdkGroups has the SDK make a deployment group, and change it as one does who has it follow another Auto Scaling group.
+func (s *rig) sdkGroups(c *codedeploy.Client, app, group *string) {
+	t, ctx := s.t, s.t.Context()
+	t.Helper()
 	blueGreen := &types.BlueGreenDeploymentConfiguration{
 		DeploymentReadyOption:                     &types.DeploymentReadyOption{ActionOnTimeout: types.DeploymentReadyActionStopDeployment, WaitTimeInMinutes: 60},
 		GreenFleetProvisioningOption:              &types.GreenFleetProvisioningOption{Action: types.GreenFleetProvisioningActionCopyAutoScalingGroup},
 		TerminateBlueInstancesOnDeploymentSuccess: &types.BlueInstanceTerminationOption{Action: types.InstanceActionTerminate, TerminationWaitTimeInMinutes: 5}}
-	style := &types.DeploymentStyle{DeploymentType: types.DeploymentTypeBlueGreen, DeploymentOption: types.DeploymentOptionWithTrafficControl}
-	created, err := c.CreateDeploymentGroup(ctx, &codedeploy.CreateDeploymentGroupInput{ApplicationName: shop, DeploymentGroupName: api, ServiceRoleArn: aws.String("arn:aws:iam::1:role/r"),
-		AutoScalingGroups: []string{"api-asg"}, DeploymentStyle: style, LoadBalancerInfo: balancer, BlueGreenDeploymentConfiguration: blueGreen,
+	created, err := c.CreateDeploymentGroup(ctx, &codedeploy.CreateDeploymentGroupInput{ApplicationName: app, DeploymentGroupName: group, ServiceRoleArn: aws.String("arn:aws:iam::1:role/r"),
+		AutoScalingGroups: []string{"api-asg"}, BlueGreenDeploymentConfiguration: blueGreen,
+		DeploymentStyle:           &types.DeploymentStyle{DeploymentType: types.DeploymentTypeBlueGreen, DeploymentOption: types.DeploymentOptionWithTrafficControl},
+		LoadBalancerInfo:          &types.LoadBalancerInfo{TargetGroupInfoList: []types.TargetGroupInfo{{Name: aws.String("web")}}},
 		AutoRollbackConfiguration: &types.AutoRollbackConfiguration{Enabled: true, Events: []types.AutoRollbackEvent{types.AutoRollbackEventDeploymentFailure}}})
-	must(err)
-	_, err = c.UpdateDeploymentGroup(ctx, &codedeploy.UpdateDeploymentGroupInput{ApplicationName: shop, CurrentDeploymentGroupName: api, DeploymentConfigName: aws.String("CodeDeployDefault.AllAtOnce")})
-	must(err)
-	got, err := c.GetDeploymentGroup(ctx, &codedeploy.GetDeploymentGroupInput{ApplicationName: shop, DeploymentGroupName: api})
-	must(err)
-	g := got.DeploymentGroupInfo
-	if *g.DeploymentGroupId != *created.DeploymentGroupId || len(g.AutoScalingGroups) != 1 || *g.AutoScalingGroups[0].Name != "api-asg" || *g.DeploymentConfigName != "CodeDeployDefault.AllAtOnce" ||
-		!strings.HasPrefix(*g.AutoScalingGroups[0].Hook, "CodeDeploy-managed-automatic-launch-deployment-hook-prod-") || !g.AutoRollbackConfiguration.Enabled {
-		t.Errorf("%+v", g)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if diff := cmp.Diff(blueGreen, g.BlueGreenDeploymentConfiguration, ignoreMetadata()); diff != "" {
-		t.Error(diff)
-	}
-	s.group("other", 1)
-	for _, name := range []string{"other", "api-asg"} { // as one does who has the group follow green
-		_, err = c.UpdateDeploymentGroup(ctx, &codedeploy.UpdateDeploymentGroupInput{ApplicationName: shop, CurrentDeploymentGroupName: api, AutoScalingGroups: []string{name}, BlueGreenDeploymentConfiguration: blueGreen})
-		must(err)
-		got, err = c.GetDeploymentGroup(ctx, &codedeploy.GetDeploymentGroupInput{ApplicationName: shop, DeploymentGroupName: api})
-		must(err)
-		if asg := got.DeploymentGroupInfo.AutoScalingGroups; len(asg) != 1 || *asg[0].Name != name || got.DeploymentGroupInfo.LoadBalancerInfo == nil {
-			t.Errorf("%+v", got.DeploymentGroupInfo)
+	for _, change := range []*codedeploy.UpdateDeploymentGroupInput{
+		{AutoScalingGroups: []string{"other"}, BlueGreenDeploymentConfiguration: blueGreen},
+		{AutoScalingGroups: []string{"api-asg"}},
+		{DeploymentConfigName: aws.String("CodeDeployDefault.AllAtOnce")},
+	} {
+		change.ApplicationName, change.CurrentDeploymentGroupName = app, group
+		if out, err := c.UpdateDeploymentGroup(ctx, change); err != nil || len(out.HooksNotCleanedUp) != 0 {
+			t.Fatalf("%+v %v", out, err)
+		}
+		got, err := c.GetDeploymentGroup(ctx, &codedeploy.GetDeploymentGroupInput{ApplicationName: app, DeploymentGroupName: group})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := append(change.AutoScalingGroups, "api-asg")[0]
+		g := got.DeploymentGroupInfo
+		if asg := g.AutoScalingGroups; *g.DeploymentGroupId != *created.DeploymentGroupId || len(asg) != 1 || *asg[0].Name != want || g.LoadBalancerInfo == nil || !g.AutoRollbackConfiguration.Enabled ||
+			!strings.HasPrefix(*asg[0].Hook, "CodeDeploy-managed-automatic-launch-deployment-hook-prod-") {
+			t.Errorf("%+v", g)
+		}
+		if diff := cmp.Diff(blueGreen, g.BlueGreenDeploymentConfiguration, ignoreMetadata()); diff != "" {
+			t.Error(diff)
 		}
 	}
-	batch, err := c.BatchGetDeploymentGroups(ctx, &codedeploy.BatchGetDeploymentGroupsInput{ApplicationName: shop, DeploymentGroupNames: []string{"prod", "nosuch"}})
-	must(err)
-	if len(batch.DeploymentGroupsInfo) != 1 || !strings.Contains(*batch.ErrorMessage, "nosuch") {
-		t.Errorf("%+v", batch)
-	}
-	revision := &types.RevisionLocation{RevisionType: types.RevisionLocationTypeGitHub, GitHubLocation: &types.GitHubLocation{Repository: aws.String("o/r"), CommitId: aws.String("abc")}}
-	_, err = c.RegisterApplicationRevision(ctx, &codedeploy.RegisterApplicationRevisionInput{ApplicationName: shop, Revision: revision})
-	must(err)
-	_, err = c.GetApplicationRevision(ctx, &codedeploy.GetApplicationRevisionInput{ApplicationName: shop, Revision: revision})
-	must(err)
-	s.sdkDeploys(c, shop, api, revision)
-	for name, input := range map[string]any{"ListApplications": &codedeploy.ListApplicationsInput{},
-		"ListDeploymentConfigs": &codedeploy.ListDeploymentConfigsInput{}, "GetDeploymentConfig": &codedeploy.GetDeploymentConfigInput{DeploymentConfigName: aws.String("CodeDeployDefault.HalfAtATime")},
-		"ListDeploymentGroups": &codedeploy.ListDeploymentGroupsInput{ApplicationName: shop}, "DeleteDeploymentGroup": &codedeploy.DeleteDeploymentGroupInput{ApplicationName: shop, DeploymentGroupName: api}} {
-		if _, err := invoke(c, input); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	if diff := cmp.Diff(slices.Sorted(maps.Keys(codedeployOperations())), s.called("codedeploy")); diff != "" {
-		t.Errorf("operations (-there +called)\n%s", diff)
+	batch, err := c.BatchGetDeploymentGroups(ctx, &codedeploy.BatchGetDeploymentGroupsInput{ApplicationName: app, DeploymentGroupNames: []string{"prod", "nosuch"}})
+	if err != nil || len(batch.DeploymentGroupsInfo) != 1 || !strings.Contains(*batch.ErrorMessage, "nosuch") {
+		t.Errorf("%+v %v", batch, err)
 	}
 }
 
@@ -239,22 +242,7 @@ func (s *rig) sdkDeploys(c *codedeploy.Client, app, group *string, revision *typ
 	}
 	s.until(id, "in blue's wait", func(DeploymentView) bool { return s.sdkDeployment(c, id).InstanceTerminationWaitTimeStarted })
 	s.end(id)
-	green, err := c.ListDeploymentTargets(ctx, &codedeploy.ListDeploymentTargetsInput{DeploymentId: &id, TargetFilters: map[string][]string{"ServerInstanceLabel": {"Green"}, "TargetStatus": {"Succeeded"}}})
-	if err != nil || len(green.TargetIds) != 2 {
-		t.Fatalf("%+v %v", green, err)
-	}
-	one, err := c.GetDeploymentTarget(ctx, &codedeploy.GetDeploymentTargetInput{DeploymentId: &id, TargetId: &green.TargetIds[0]})
-	if err != nil {
-		t.Fatal(err)
-	}
-	e := one.DeploymentTarget.InstanceTarget.LifecycleEvents
-	if x := one.DeploymentTarget; x.DeploymentTargetType != types.DeploymentTargetTypeInstanceTarget || x.InstanceTarget.InstanceLabel != types.TargetLabelGreen || len(e) != 10 ||
-		e[0].Diagnostics.ErrorCode != types.LifecycleErrorCodeSuccess || e[0].EndTime.Sub(*e[0].StartTime) != 20*time.Second || e[9].Status != types.LifecycleEventStatusSucceeded {
-		t.Errorf("%+v", x)
-	}
-	if all, err := c.BatchGetDeploymentTargets(ctx, &codedeploy.BatchGetDeploymentTargetsInput{DeploymentId: &id, TargetIds: green.TargetIds}); err != nil || len(all.DeploymentTargets) != 2 {
-		t.Errorf("%+v %v", all, err)
-	}
+	s.sdkTargets(c, id)
 	if all, err := c.BatchGetDeployments(ctx, &codedeploy.BatchGetDeploymentsInput{DeploymentIds: []string{id, "d-NOSUCHONE"}}); err != nil || len(all.DeploymentsInfo) != 1 {
 		t.Errorf("%+v %v", all, err)
 	}
@@ -272,6 +260,28 @@ func (s *rig) sdkDeploys(c *codedeploy.Client, app, group *string, revision *typ
 	g, err := c.GetDeploymentGroup(ctx, &codedeploy.GetDeploymentGroupInput{ApplicationName: app, DeploymentGroupName: group})
 	if err != nil || *g.DeploymentGroupInfo.LastSuccessfulDeployment.DeploymentId != id || g.DeploymentGroupInfo.LastAttemptedDeployment.Status != types.DeploymentStatusStopped {
 		t.Errorf("%+v %v", g.DeploymentGroupInfo, err)
+	}
+}
+
+// sdkTargets has the SDK look at a deployment's instances.
+func (s *rig) sdkTargets(c *codedeploy.Client, id string) {
+	t, ctx := s.t, s.t.Context()
+	t.Helper()
+	green, err := c.ListDeploymentTargets(ctx, &codedeploy.ListDeploymentTargetsInput{DeploymentId: &id, TargetFilters: map[string][]string{"ServerInstanceLabel": {"Green"}, "TargetStatus": {"Succeeded"}}})
+	if err != nil || len(green.TargetIds) != 2 {
+		t.Fatalf("%+v %v", green, err)
+	}
+	one, err := c.GetDeploymentTarget(ctx, &codedeploy.GetDeploymentTargetInput{DeploymentId: &id, TargetId: &green.TargetIds[0]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := one.DeploymentTarget.InstanceTarget.LifecycleEvents
+	if x := one.DeploymentTarget; x.DeploymentTargetType != types.DeploymentTargetTypeInstanceTarget || x.InstanceTarget.InstanceLabel != types.TargetLabelGreen || len(e) != 10 ||
+		e[0].Diagnostics.ErrorCode != types.LifecycleErrorCodeSuccess || e[0].EndTime.Sub(*e[0].StartTime) != 20*time.Second || e[9].Status != types.LifecycleEventStatusSucceeded {
+		t.Errorf("%+v", x)
+	}
+	if all, err := c.BatchGetDeploymentTargets(ctx, &codedeploy.BatchGetDeploymentTargetsInput{DeploymentId: &id, TargetIds: green.TargetIds}); err != nil || len(all.DeploymentTargets) != 2 {
+		t.Errorf("%+v %v", all, err)
 	}
 }
 

@@ -226,7 +226,7 @@ func (s *Sim) probe(tg *targetGroup, r *registration) {
 		return
 	}
 	if s.Health == nil || s.virtual() {
-		s.verdict(tg, r, in == nil || !in.Broken, "")
+		s.verdict(tg, r, in == nil || !in.Broken && !in.Sick, "")
 		return
 	}
 	if s.ctx.Err() != nil {
@@ -268,6 +268,9 @@ func (s *Sim) verdict(tg *targetGroup, r *registration, healthy bool, reason str
 			r.Description = "Request timed out"
 		default:
 			r.Description = "Health checks failed"
+		}
+		if in := s.state.Instances[r.ID]; in != nil { // a group with ELB health checks acts on it
+			s.reconcile(in.Group)
 		}
 	}
 }

@@ -2,7 +2,6 @@ package awssim
 
 import (
 	"context"
-	"maps"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -12,7 +11,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
-	"github.com/google/go-cmp/cmp"
 )
 
 // balancer is the real SDK's client.
@@ -38,7 +36,10 @@ func (s *rig) health(arn string, targets ...types.TargetDescription) string {
 func TestTargetStates(t *testing.T) {
 	s := newRig(t, 1, DeploymentGroupSpec{}, Config{})
 	var id string
-	s.do(func() { id = s.members("blue")[0].ID })
+	s.do(func() {
+		id = s.members("blue")[0].ID
+		s.suspend(s.state.Groups["blue"], []string{"ReplaceUnhealthy"}) // the target is what is looked at here
+	})
 	if got := s.health(s.tg); got != "healthy" {
 		t.Fatalf("at first it is %s", got)
 	}
@@ -131,6 +132,11 @@ func TestELBSDK(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	do := func(input any) {
+		t.Helper()
+		_, err := invoke(c, input)
+		must(err)
+	}
 	made, err := c.CreateTargetGroup(ctx, &elb.CreateTargetGroupInput{Name: aws.String("api"), Port: aws.Int32(9000), Protocol: types.ProtocolEnumHttp, VpcId: aws.String("vpc-1"), HealthCheckPath: aws.String("/healthz")})
 	must(err)
 	tg := made.TargetGroups[0]
@@ -140,16 +146,14 @@ func TestELBSDK(t *testing.T) {
 	var id string
 	s.do(func() { id = s.members("blue")[0].ID })
 	targets := []types.TargetDescription{{Id: &id, Port: aws.Int32(9001)}}
-	_, err = c.RegisterTargets(ctx, &elb.RegisterTargetsInput{TargetGroupArn: tg.TargetGroupArn, Targets: targets})
-	must(err)
+	do(&elb.RegisterTargetsInput{TargetGroupArn: tg.TargetGroupArn, Targets: targets})
 	if got := s.health(*tg.TargetGroupArn); got != "unused Target.NotInUse" {
 		t.Errorf("without a load balancer: %s", got)
 	}
 	lb, err := c.CreateLoadBalancer(ctx, &elb.CreateLoadBalancerInput{Name: aws.String("front"), Subnets: []string{"subnet-1"}})
 	must(err)
 	arn := lb.LoadBalancers[0].LoadBalancerArn
-	_, err = c.CreateListener(ctx, &elb.CreateListenerInput{LoadBalancerArn: arn, Port: aws.Int32(80), Protocol: types.ProtocolEnumHttp, DefaultActions: []types.Action{{Type: types.ActionTypeEnumForward, TargetGroupArn: tg.TargetGroupArn}}})
-	must(err)
+	do(&elb.CreateListenerInput{LoadBalancerArn: arn, Port: aws.Int32(80), Protocol: types.ProtocolEnumHttp, DefaultActions: []types.Action{{Type: types.ActionTypeEnumForward, TargetGroupArn: tg.TargetGroupArn}}})
 	s.Advance(10 * time.Minute)
 	if got := s.health(*tg.TargetGroupArn); got != "healthy" {
 		t.Errorf("behind a load balancer: %s", got)
@@ -164,26 +168,20 @@ func TestELBSDK(t *testing.T) {
 	if b := balancers.LoadBalancers; len(b) != 1 || b[0].State.Code != types.LoadBalancerStateEnumActive || !b[0].CreatedTime.Equal(aDay().Add(10*time.Minute)) {
 		t.Errorf("%+v", balancers)
 	}
-	_, err = c.ModifyTargetGroup(ctx, &elb.ModifyTargetGroupInput{TargetGroupArn: tg.TargetGroupArn, HealthyThresholdCount: aws.Int32(2)})
-	must(err)
+	do(&elb.ModifyTargetGroupInput{TargetGroupArn: tg.TargetGroupArn, HealthyThresholdCount: aws.Int32(2)})
 	found, err := c.DescribeTargetGroups(ctx, &elb.DescribeTargetGroupsInput{LoadBalancerArn: arn})
 	must(err)
 	if f := found.TargetGroups; len(f) != 1 || *f[0].HealthyThresholdCount != 2 || !slices.Equal(f[0].LoadBalancerArns, []string{*arn}) {
 		t.Errorf("%+v", found)
 	}
-	_, err = c.ModifyTargetGroupAttributes(ctx, &elb.ModifyTargetGroupAttributesInput{TargetGroupArn: tg.TargetGroupArn, Attributes: []types.TargetGroupAttribute{{Key: aws.String("stickiness.enabled"), Value: aws.String("true")}}})
-	must(err)
-	_, err = c.DescribeTargetGroupAttributes(ctx, &elb.DescribeTargetGroupAttributesInput{TargetGroupArn: tg.TargetGroupArn})
-	must(err)
-	_, err = c.DeregisterTargets(ctx, &elb.DeregisterTargetsInput{TargetGroupArn: tg.TargetGroupArn, Targets: targets})
-	must(err)
+	do(&elb.ModifyTargetGroupAttributesInput{TargetGroupArn: tg.TargetGroupArn, Attributes: []types.TargetGroupAttribute{{Key: aws.String("stickiness.enabled"), Value: aws.String("true")}}})
+	do(&elb.DescribeTargetGroupAttributesInput{TargetGroupArn: tg.TargetGroupArn})
+	do(&elb.DeregisterTargetsInput{TargetGroupArn: tg.TargetGroupArn, Targets: targets})
 	_, err = c.DeleteTargetGroup(ctx, &elb.DeleteTargetGroupInput{TargetGroupArn: tg.TargetGroupArn})
 	if exception(err) != "ResourceInUse" {
 		t.Errorf("%v", err)
 	}
-	if diff := cmp.Diff(slices.Sorted(maps.Keys(elbOperations())), s.called("elasticloadbalancing")); diff != "" {
-		t.Errorf("operations (-there +called)\n%s", diff)
-	}
+	s.calledAll(t, "elasticloadbalancing", elbOperations())
 }
 
 func TestELBRefuses(t *testing.T) {

@@ -2,7 +2,7 @@ package awssim
 
 import "slices"
 
-// The deployment engine. A deployment goes through its phases, each of which is a stage: some instances, each through
+// The deployment engine. A deployment goes through its phases, each of which is a wave: some instances, each through
 // one lifecycle event after the other.
 //
 //	in place:    install ──────────────────────────────────────────────────────────────▶ Succeeded
@@ -120,19 +120,19 @@ func (d *deployment) labelled(label string) (out []*target) {
 
 // through takes targets through events under the rule of the deployment's configuration, and goes on where that held.
 func (s *Sim) through(d *deployment, targets []*target, events []string, end string, next func()) {
-	g := &stage{Sim: s, d: d, waiting: targets, events: events, end: end, of: len(targets), least: configs()[d.Settings.Config].healthy(len(targets)), next: next}
+	g := &wave{Sim: s, d: d, waiting: targets, events: events, end: end, of: len(targets), least: configs()[d.Settings.Config].healthy(len(targets)), next: next}
 	g.advance()
 }
 
 // throughAll is through for instances that lose traffic: all at once, and one that fails fails the deployment
 // (instances-health.md: even one that cannot be deregistered does).
 func (s *Sim) throughAll(d *deployment, targets []*target, events []string, next func()) {
-	g := &stage{Sim: s, d: d, waiting: targets, events: events, end: "Succeeded", of: len(targets), all: true, next: next}
+	g := &wave{Sim: s, d: d, waiting: targets, events: events, end: "Succeeded", of: len(targets), all: true, next: next}
 	g.advance()
 }
 
-// stage is some targets on their way through some events.
-type stage struct {
+// wave is some targets on their way through some events.
+type wave struct {
 	*Sim
 	d       *deployment
 	waiting []*target
@@ -147,7 +147,7 @@ type stage struct {
 }
 
 // advance starts what may start. An instance under way is not healthy, and one that failed is not.
-func (g *stage) advance() {
+func (g *wave) advance() {
 	for len(g.waiting) > 0 && g.d.Stopping == "" && g.of-g.failed-g.running-1 >= g.least {
 		t := g.waiting[0]
 		g.waiting = g.waiting[1:]
@@ -166,7 +166,7 @@ func (g *stage) advance() {
 }
 
 // step runs a target's event, and on its success the next.
-func (g *stage) step(t *target, i int) {
+func (g *wave) step(t *target, i int) {
 	if i == len(g.events) || g.d.Stopping != "" {
 		if i == len(g.events) {
 			g.markTarget(t, g.end)

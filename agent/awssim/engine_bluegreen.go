@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -56,8 +57,19 @@ func (s *Sim) copied(blue *group, d *deployment) *group {
 	if !s.Switches.DropProvisioningTag {
 		tags[provisioningTag] = tag{d.ID, false}
 	}
-	return &group{Name: "CodeDeploy_" + d.Group + "_" + d.ID, Max: blue.Max, Zones: slices.Clone(blue.Zones), HealthCheckType: blue.HealthCheckType,
-		GracePeriod: blue.GracePeriod, MaxLifetime: blue.MaxLifetime, Tags: tags, Suspended: map[string]suspension{}}
+	green := &group{Name: "CodeDeploy_" + d.Group + "_" + d.ID, Max: blue.Max, Zones: slices.Clone(blue.Zones), HealthCheckType: blue.HealthCheckType,
+		GracePeriod: blue.GracePeriod, MaxLifetime: blue.MaxLifetime, Cooldown: blue.Cooldown, NewProtected: blue.NewProtected, Kept: maps.Clone(blue.Kept),
+		Tags: tags, Suspended: map[string]suspension{}, Policies: map[string]*policy{}, Actions: map[string]*scheduledAction{}, Notifications: maps.Clone(blue.Notifications)}
+	for name, p := range blue.Policies { // its alarms stay blue's
+		q := *p
+		q.ARN = strings.Replace(p.ARN, "autoScalingGroupName/"+blue.Name+":", "autoScalingGroupName/"+green.Name+":", 1)
+		green.Policies[name] = &q
+	}
+	for name, a := range blue.Actions {
+		b := *a
+		green.Actions[name] = &b
+	}
+	return green
 }
 
 // discover finds the replacement that the caller named.

@@ -1,139 +1,16 @@
 package awssim
 
 import (
-	"maps"
+	"errors"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-)
-
-// rig is a simulated AWS on a virtual clock: one Auto Scaling group behind one target group, and an application with
-// a deployment group for it.
-type rig struct {
-	*Sim
-	t  *testing.T
-	tg string
-}
-
-// aDay is where the tests' virtual clocks start.
-func aDay() time.Time { return time.Date(2026, 11, 25, 9, 0, 0, 0, time.UTC) }
-
-// realDelays are AWS's own, as far as they are known.
-func realDelays() Delays {
-	return Delays{Launch: 40 * time.Second, Terminate: time.Minute, Reconcile: 5 * time.Second, Register: 150 * time.Second, Deregister: 300 * time.Second,
-		Event: 20 * time.Second, Lost: time.Hour, Timeout: time.Hour, Minute: time.Minute}
-}
-
-func newRig(t *testing.T, instances int, spec DeploymentGroupSpec, c Config) *rig {
-	t.Helper()
-	c.Start = aDay()
-	if c.Delays == (Delays{}) {
-		c.Delays = realDelays()
-	}
-	s, err := New(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
-	sc := &rig{Sim: s, t: t}
-	if sc.tg, err = s.AddTargetGroup("web", 8080); err != nil {
-		t.Fatal(err)
-	}
-	sc.group("blue", instances, sc.tg)
-	spec.Application, spec.Name, spec.ScalingGroups, spec.TargetGroups = "shop", "web", []string{"blue"}, []string{"web"}
-	if err := s.AddApplication("shop"); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.AddDeploymentGroup(spec); err != nil {
-		t.Fatal(err)
-	}
-	return sc
-}
-
-// group makes an Auto Scaling group and waits until its instances serve.
-func (s *rig) group(name string, instances int, targetGroups ...string) {
-	s.t.Helper()
-	var err error
-	s.do(func() {
-		err = s.createGroup(&group{Name: name, Min: 1, Max: 2 * instances, Desired: instances, Zones: []string{"eu-west-1a", "eu-west-1b"}, TargetGroupARNs: targetGroups,
-			Tags: map[string]tag{"team": {"web", true}, "note": {"kept", false}, provisioningTag: {"d-OLDERONE0", false}}, Suspended: map[string]suspension{}})
-	})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.Advance(10 * time.Minute)
-}
-
-func (s *rig) deploy(spec DeploymentSpec) string {
-	s.t.Helper()
-	spec.Application, spec.Group = "shop", "web"
-	if spec.Revision == "" {
-		spec.Revision = "v2.tgz"
-	}
-	id, err := s.Deploy(spec)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return id
-}
-
-func (s *rig) view(id string) DeploymentView {
-	s.t.Helper()
-	v, ok := s.Deployment(id)
-	if !ok {
-		s.t.Fatalf("no deployment %s", id)
-	}
-	return v
-}
-
-// until advances until what holds, within a virtual day.
-func (s *rig) until(id string, what string, holds func(DeploymentView) bool) DeploymentView {
-	s.t.Helper()
-	for range 24 * 60 * 12 {
-		if v := s.view(id); holds(v) {
-			return v
-		}
-		s.Advance(5 * time.Second)
-	}
-	s.t.Fatalf("deployment %s: never %s; it is %+v", id, what, s.view(id))
-	return DeploymentView{}
-}
-
-func (s *rig) end(id string) DeploymentView {
-	s.t.Helper()
-	return s.until(id, "over", DeploymentView.Over)
-}
-
-// story is a deployment in few words: Green Succeeded: ApplicationStop+ … per target.
-func story(v DeploymentView) string {
-	signs := map[string]string{"Succeeded": "+", "Failed": "!", "Skipped": "-", "Pending": "?", "InProgress": "…"}
-	lines := []string{v.Status + " " + v.ErrorCode}
-	for _, t := range v.Targets {
-		line := t.Label + " " + t.Status + ":"
-		for _, e := range t.Events {
-			line += " " + e.Name + signs[e.Status]
-		}
-		lines = append(lines, line)
-	}
-	return strings.Join(lines, "\n") + "\n"
-}
-
-func (s *rig) suspendedOn(name string) (out string) {
-	s.do(func() {
-		if g := s.state.Groups[name]; g != nil {
-			out = strings.Join(slices.Sorted(maps.Keys(g.Suspended)), " ")
-		}
-	})
-	return out
-}
-
-const (
-	greenDone = "ApplicationStop+ DownloadBundle+ BeforeInstall+ Install+ AfterInstall+ ApplicationStart+ ValidateService+ BeforeAllowTraffic+ AllowTraffic+ AfterAllowTraffic+\n"
-	blueDone  = "BeforeBlockTraffic+ BlockTraffic+ AfterBlockTraffic+\n"
 )
 
 // TestBlueGreen follows a deployment as TRACE has it: green is made of blue with its tags, held still until blue is out
@@ -252,96 +129,6 @@ func TestEachEventFails(t *testing.T) {
 	}
 }
 
-// TestOutcomes has what a deployment comes to, told in the words of story.
-func TestOutcomes(t *testing.T) {
-	day := 24 * time.Hour
-	install := "ApplicationStop+ DownloadBundle+ BeforeInstall+ Install+ AfterInstall+ ApplicationStart+ ValidateService"
-	skipped := "ApplicationStop- DownloadBundle- BeforeInstall- Install- AfterInstall- ApplicationStart- ValidateService-"
-	noTraffic := " BeforeAllowTraffic- AllowTraffic- AfterAllowTraffic-\n"
-	cases := []struct {
-		name  string
-		spec  DeploymentGroupSpec
-		agent Agent
-		do    func(s *rig, id string)
-		want  string
-	}{
-		{"one of two fails, all at once", DeploymentGroupSpec{BlueGreen: true, KeepBlue: true, Config: "CodeDeployDefault.AllAtOnce"}, failing("ValidateService", 1), nil,
-			"Succeeded \nGreen Failed: " + install + "!" + noTraffic + "Green Succeeded: " + greenDone + strings.Repeat("Blue Succeeded: "+blueDone, 2)},
-		{"the first fails, one at a time", DeploymentGroupSpec{BlueGreen: true, Config: "CodeDeployDefault.OneAtATime"}, failing("ValidateService", 1), nil,
-			"Failed HEALTH_CONSTRAINTS\nGreen Failed: " + install + "!" + noTraffic + "Green Skipped: " + skipped + noTraffic},
-		{"half at a time", DeploymentGroupSpec{BlueGreen: true, KeepBlue: true, Config: "CodeDeployDefault.HalfAtATime"}, nil, nil,
-			"Succeeded \n" + strings.Repeat("Green Succeeded: "+greenDone, 2) + strings.Repeat("Blue Succeeded: "+blueDone, 2)},
-		{"stopped before traffic", DeploymentGroupSpec{BlueGreen: true, Config: "CodeDeployDefault.AllAtOnce"}, nil, func(s *rig, id string) {
-			s.until(id, "validating", at("Green", "ValidateService"))
-			if err := s.Stop(id, false); err != nil || s.view(id).Status != "InProgress" {
-				s.t.Errorf("stop: %v, %s", err, s.view(id).Status)
-			}
-		}, "Stopped MANUAL_STOP\n" + strings.Repeat("Green Skipped: "+install+"+"+noTraffic, 2)},
-		{"never rerouted", DeploymentGroupSpec{BlueGreen: true, Config: "CodeDeployDefault.AllAtOnce", ReadyWait: time.Hour}, nil, func(s *rig, id string) {
-			s.until(id, "ready", func(v DeploymentView) bool { return v.Status == "Ready" && v.Targets[0].Status == "Ready" })
-		}, "Stopped TIMEOUT\n" + strings.Repeat("Green Skipped: "+install+"+"+noTraffic, 2)},
-		{"rerouted by hand", DeploymentGroupSpec{BlueGreen: true, Config: "CodeDeployDefault.AllAtOnce", ReadyWait: day, TerminationWait: day}, nil, func(s *rig, id string) {
-			s.until(id, "ready", func(v DeploymentView) bool { return v.Status == "Ready" })
-			if err := s.Continue(id, "TERMINATION_WAIT"); err == nil {
-				s.t.Error("the wait before blue's end ended before it began")
-			}
-			if err := s.Continue(id, "READY_WAIT"); err != nil {
-				s.t.Error(err)
-			}
-			s.until(id, "waiting for blue's end", func(DeploymentView) bool { return s.Continue(id, "TERMINATION_WAIT") == nil })
-		}, "Succeeded \n" + strings.Repeat("Green Succeeded: "+greenDone, 2) + strings.Repeat("Blue Succeeded: "+blueDone, 2)},
-		{"blue instance lost", DeploymentGroupSpec{BlueGreen: true, Config: "CodeDeployDefault.AllAtOnce"}, nil, func(s *rig, id string) {
-			s.until(id, "blocking", at("Blue", "BeforeBlockTraffic"))
-			s.terminateOne("blue")
-		}, "Failed HEALTH_CONSTRAINTS\n" + strings.Repeat("Green Succeeded: "+greenDone, 2) + "Blue Failed: BeforeBlockTraffic! BlockTraffic- AfterBlockTraffic-\nBlue Succeeded: " + blueDone},
-		{"in place", DeploymentGroupSpec{}, nil, nil, "Succeeded \n" + strings.Repeat(" Succeeded: "+strings.TrimSpace(blueDone)+" "+greenDone, 2)},
-		{"in place, the last fails", DeploymentGroupSpec{}, failingSecond("ApplicationStart"), nil,
-			"Succeeded \n Succeeded: " + strings.TrimSpace(blueDone) + " " + greenDone + " Failed: " + strings.TrimSpace(blueDone) +
-				" ApplicationStop+ DownloadBundle+ BeforeInstall+ Install+ AfterInstall+ ApplicationStart! ValidateService-" + noTraffic},
-	}
-	for _, c := range cases {
-		t.Run(c.name, func(t *testing.T) {
-			s := newRig(t, 2, c.spec, Config{Agent: c.agent})
-			id := s.deploy(DeploymentSpec{})
-			if c.do != nil {
-				c.do(s, id)
-			}
-			// Of two at once either may come to the event first: the order of the lines says nothing.
-			want, got := strings.Split(c.want, "\n"), strings.Split(story(s.end(id)), "\n")
-			slices.Sort(want)
-			slices.Sort(got)
-			if diff := cmp.Diff(want, got); diff != "" {
-				t.Errorf("(-want +got)\n%s", diff)
-			}
-		})
-	}
-}
-
-// failingSecond fails an event on the second instance that comes to it.
-func failingSecond(name string) Agent {
-	first := failing(name, 1)
-	var mu sync.Mutex
-	seen := 0
-	return func(c Command, done func(Outcome)) {
-		mu.Lock()
-		if c.Event == name {
-			seen++
-		}
-		second := seen == 2
-		mu.Unlock()
-		if second {
-			first(c, done)
-			return
-		}
-		done(Outcome{Succeeded: true})
-	}
-}
-
-// terminateOne takes a group's oldest instance away, as a scale-in does.
-func (s *rig) terminateOne(name string) {
-	s.do(func() { s.members(name, "InService")[0].State = "Terminated" })
-}
-
 // TestLost: an instance that goes in the middle of an event fails it an hour after its start, one that went before it
 // after 5 minutes.
 func TestLost(t *testing.T) {
@@ -399,6 +186,20 @@ func TestRollBack(t *testing.T) {
 			})
 		}
 	})
+	t.Run("stopped while blue waits for its end", func(t *testing.T) {
+		s := newRig(t, 1, DeploymentGroupSpec{BlueGreen: true, TerminationWait: time.Hour}, Config{})
+		id := s.deploy(DeploymentSpec{})
+		s.until(id, "in blue's wait", func(DeploymentView) bool { return s.onDeployment(id, s.inWait) == nil })
+		if err := s.Stop(id, true); err != nil {
+			t.Fatal(err)
+		}
+		r := s.end(s.view(id).RolledBackBy)
+		s.do(func() {
+			if g := s.state.deploymentGroup("shop", "web"); r.Status != "Succeeded" || g.ScalingGroups[0].Name != "blue" || s.state.Groups["blue"] == nil {
+				t.Errorf("%s: the deployment group has %v", story(r), g.ScalingGroups)
+			}
+		})
+	})
 	t.Run("in place", func(t *testing.T) {
 		var mu sync.Mutex
 		var revisions []string
@@ -419,6 +220,56 @@ func TestRollBack(t *testing.T) {
 			t.Errorf("%s after %v", story(r), slices.Compact(revisions))
 		}
 	})
+}
+
+func (s *rig) inWait(d *deployment) error {
+	if d.Phase != "terminate" {
+		return errors.New(d.Phase)
+	}
+	return nil
+}
+
+// TestDeployOnWallClock deploys as a rehearsal does: on the wall clock, with an agent and a health check, watched all the while.
+func TestDeployOnWallClock(t *testing.T) {
+	over := make(chan struct{})
+	var commands atomic.Int32
+	sim, err := New(Config{
+		Delays: Delays{Launch: 10 * time.Millisecond, Register: 50 * time.Millisecond, Deregister: 50 * time.Millisecond, Minute: time.Millisecond},
+		Health: func(Target) (bool, string) { return true, "" },
+		Agent: func(c Command, done func(Outcome)) {
+			commands.Add(1)
+			done(Outcome{Succeeded: c.Revision == "v2.tgz" && c.Type == "BLUE_GREEN" && c.Address != "" && c.GroupID != ""})
+		},
+		Deployed: func(p Progress) {
+			if p.Instance == "" && p.Status == "Succeeded" {
+				close(over)
+			}
+		}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { sim.Close() })
+	s := &rig{Sim: sim, t: t}
+	s.stock(2, DeploymentGroupSpec{BlueGreen: true, TerminationWait: time.Minute, Config: "CodeDeployDefault.AllAtOnce"})
+	for len(s.InService(s.tg)) < 2 {
+		runtime.Gosched()
+	}
+	id := s.deploy(DeploymentSpec{})
+	for deadline := time.After(30 * time.Second); ; runtime.Gosched() {
+		if len(s.InService(s.tg)) == 0 {
+			t.Fatal("nobody serves")
+		}
+		select {
+		case <-over:
+			if v := s.view(id); commands.Load() != 2*9+2*2 || v.Status != "Succeeded" {
+				t.Errorf("%d commands, %s", commands.Load(), story(v))
+			}
+			return
+		case <-deadline:
+			t.Fatal(story(s.view(id)))
+		default:
+		}
+	}
 }
 
 // TestSwitches: what is not known for certain of CodeDeploy, both ways.

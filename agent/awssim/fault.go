@@ -86,6 +86,23 @@ func (s *Sim) Requests() []Request {
 	return append([]Request{}, s.requests...)
 }
 
+// record keeps a call for Requests. That too is something that Until may wait for.
+func (s *Sim) record(r Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r.At = s.now()
+	s.requests = append(s.requests, r)
+	s.stir()
+}
+
+// stir wakes who waits for a change. The caller holds mu.
+func (s *Sim) stir() {
+	if s.changed != nil {
+		close(s.changed)
+		s.changed = nil
+	}
+}
+
 // snapshot is the state from a time on.
 type snapshot struct {
 	at    time.Time
@@ -95,10 +112,7 @@ type snapshot struct {
 // remember keeps the state for stale reads, as far back as the stalest fault wants, and wakes who waits for a change.
 // The caller holds mu.
 func (s *Sim) remember() {
-	if s.changed != nil {
-		close(s.changed)
-		s.changed = nil
-	}
+	s.stir()
 	var back time.Duration
 	for _, f := range s.faults {
 		back = max(back, f.Stale)

@@ -69,10 +69,7 @@ func (m *metadata) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if status >= 400 {
 		req.Code = strconv.Itoa(status)
 	}
-	m.mu.Lock()
-	req.At = m.now()
-	m.requests = append(m.requests, req)
-	m.mu.Unlock()
+	m.record(req)
 	breakOff(faults)
 	if status == 0 {
 		panic(http.ErrAbortHandler) // there is no machine any more, or no caller

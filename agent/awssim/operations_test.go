@@ -31,9 +31,45 @@ func TestEveryOperationBySDK(t *testing.T) {
 	s := start(t, Config{})
 	ids := web(t, s, 3).InService()
 	c, name := as(s, AccessKey(ids[0])), aws.String("web")
+	for _, step := range slices.Concat(groupSteps(t, s, c), tagSteps(t, c), policySteps(t, s, c), hookSteps(t, s, c), instanceSteps(t, s, c), refreshSteps(t, s, c), alarmSteps(t, c), scheduleSteps(t, s, c), []func(){
+		func() {
+			out := must(c.sts.GetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{}))(t)
+			if *out.Arn != "arn:aws:sts::123456789012:assumed-role/wingman-instance/"+ids[0] || *out.Account != "123456789012" {
+				t.Errorf("caller: %+v", *out.Arn)
+			}
+		},
+		func() {
+			out := must(c.sts.AssumeRole(t.Context(), &sts.AssumeRoleInput{RoleArn: aws.String("arn:aws:iam::1:role/op"), RoleSessionName: aws.String("me")}))(t)
+			if !strings.HasSuffix(*out.AssumedRoleUser.Arn, "assumed-role/op/me") || *out.Credentials.AccessKeyId == "" || out.Credentials.Expiration == nil {
+				t.Errorf("assumed: %+v", out)
+			}
+		},
+		func() {
+			must(c.asg.DeleteAutoScalingGroup(t.Context(), &autoscaling.DeleteAutoScalingGroupInput{AutoScalingGroupName: name, ForceDelete: aws.Bool(true)}))(t)
+			s.Advance(time.Minute)
+			if left := s.Groups(); !slices.Equal(left, []string{"second"}) {
+				t.Errorf("groups left: %v", left)
+			}
+		},
+	}) {
+		step()
+		s.Advance(time.Minute)
+	}
+	called := map[string]bool{}
+	for _, r := range s.Requests() {
+		called[r.Operation] = called[r.Operation] || r.Code == ""
+	}
+	for _, op := range ours() {
+		if !called[op] {
+			t.Errorf("%s has not been called, or never went well", op)
+		}
+	}
+}
+
+func policySteps(t *testing.T, s *Sim, c clients) []func() {
 	var policy string
-	arn := "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/web/1"
-	for _, step := range slices.Concat(groupSteps(t, s, c), tagSteps(t, c), []func(){
+	name, arn := aws.String("web"), "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/web/1"
+	return []func(){
 		func() {
 			out := must(c.asg.PutScalingPolicy(t.Context(), &autoscaling.PutScalingPolicyInput{AutoScalingGroupName: name, PolicyName: aws.String("up"), AdjustmentType: aws.String("ChangeInCapacity"), ScalingAdjustment: aws.Int32(1), Cooldown: aws.Int32(60)}))(t)
 			policy = *out.PolicyARN
@@ -77,38 +113,6 @@ func TestEveryOperationBySDK(t *testing.T) {
 		func() {
 			must(c.asg.DetachLoadBalancerTargetGroups(t.Context(), &autoscaling.DetachLoadBalancerTargetGroupsInput{AutoScalingGroupName: name, TargetGroupARNs: []string{arn}}))(t)
 		},
-	}, hookSteps(t, s, c), instanceSteps(t, s, c), refreshSteps(t, s, c), alarmSteps(t, c), scheduleSteps(t, s, c), []func(){
-		func() {
-			out := must(c.sts.GetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{}))(t)
-			if *out.Arn != "arn:aws:sts::123456789012:assumed-role/wingman-instance/"+ids[0] || *out.Account != "123456789012" {
-				t.Errorf("caller: %+v", *out.Arn)
-			}
-		},
-		func() {
-			out := must(c.sts.AssumeRole(t.Context(), &sts.AssumeRoleInput{RoleArn: aws.String("arn:aws:iam::1:role/op"), RoleSessionName: aws.String("me")}))(t)
-			if !strings.HasSuffix(*out.AssumedRoleUser.Arn, "assumed-role/op/me") || *out.Credentials.AccessKeyId == "" || out.Credentials.Expiration == nil {
-				t.Errorf("assumed: %+v", out)
-			}
-		},
-		func() {
-			must(c.asg.DeleteAutoScalingGroup(t.Context(), &autoscaling.DeleteAutoScalingGroupInput{AutoScalingGroupName: name, ForceDelete: aws.Bool(true)}))(t)
-			s.Advance(time.Minute)
-			if left := s.Groups(); !slices.Equal(left, []string{"second"}) {
-				t.Errorf("groups left: %v", left)
-			}
-		},
-	}) {
-		step()
-		s.Advance(time.Minute)
-	}
-	called := map[string]bool{}
-	for _, r := range s.Requests() {
-		called[r.Operation] = called[r.Operation] || r.Code == ""
-	}
-	for _, op := range ours() {
-		if !called[op] {
-			t.Errorf("%s has not been called, or never went well", op)
-		}
 	}
 }
 

@@ -19,8 +19,8 @@ type source struct {
 	resumed   map[string]string // by process; where it is not here: as outcome
 }
 
-// outcome is how many serve, how many have been launched since there were four, and how many are no more.
-func outcome(s *Sim) string {
+// counts is how many serve, how many have been launched since there were four, and how many are no more.
+func counts(s *Sim) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	serving, launched, gone := 0, 0, 0
@@ -145,8 +145,8 @@ func TestProcessEffects(t *testing.T) {
 				}
 				src.cause(t, s)
 				s.Advance(10 * time.Minute)
-				if want := or(src.suspended[p], src.outcome); outcome(s) != want {
-					t.Fatalf("%s suspended: %s, not %s", p, outcome(s), want)
+				if want := or(src.suspended[p], src.outcome); counts(s) != want {
+					t.Fatalf("%s suspended: %s, not %s", p, counts(s), want)
 				}
 				if p == "" {
 					return
@@ -155,8 +155,8 @@ func TestProcessEffects(t *testing.T) {
 					t.Fatal(err)
 				}
 				s.Advance(10 * time.Minute)
-				if want := or(src.resumed[p], src.outcome); outcome(s) != want {
-					t.Fatalf("%s resumed: %s, not %s", p, outcome(s), want)
+				if want := or(src.resumed[p], src.outcome); counts(s) != want {
+					t.Fatalf("%s resumed: %s, not %s", p, counts(s), want)
 				}
 			})
 		}

@@ -17,6 +17,7 @@ type GroupSpec struct {
 	MaxLifetime       time.Duration
 	TargetGroups      []string // ARNs
 	Tags              map[string]string
+	Suspended         map[string]time.Time // processes that an operator suspended then
 }
 
 // GroupView is what a group is now.
@@ -48,7 +49,12 @@ func (s *Sim) CreateGroup(spec GroupSpec) (err error) {
 	for k, v := range spec.Tags {
 		g.Tags[k] = tag{v, true}
 	}
-	s.do(func() { err = s.createGroup(g) })
+	s.do(func() {
+		err = s.createGroup(g)
+		for p, at := range spec.Suspended {
+			g.Suspended[p] = suspension{Reason: "User suspended at " + stamp(at)}
+		}
+	})
 	return err
 }
 
@@ -134,9 +140,14 @@ func (s *Sim) Break(id string) error {
 	return s.on(id, func(in *instance) { in.Broken = true })
 }
 
-// Mend ends Break. Auto Scaling keeps calling unhealthy what it has marked.
+// Sicken makes an instance's application fail its load balancers' health checks, while EC2 finds nothing wrong with it.
+func (s *Sim) Sicken(id string) error {
+	return s.on(id, func(in *instance) { in.Sick = true })
+}
+
+// Mend ends Break and Sicken. Auto Scaling keeps calling unhealthy what it has marked.
 func (s *Sim) Mend(id string) error {
-	return s.on(id, func(in *instance) { in.Broken = false })
+	return s.on(id, func(in *instance) { in.Broken, in.Sick = false, false })
 }
 
 // Spot gives an instance notice that EC2 interrupts it, and after Delays.Spot EC2 terminates it, whatever is suspended:

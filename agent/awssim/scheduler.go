@@ -3,7 +3,6 @@ package awssim
 import (
 	"cmp"
 	"encoding/json"
-	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
@@ -125,6 +124,9 @@ func (c *call) checkSchedule(in scheduleInput) error {
 	case age < 60 || age > 86400 || attempts < 0 || attempts > 185:
 		return notValid("The retry policy is out of its bounds: 60 to 86400 seconds, 0 to 185 attempts.")
 	}
+	if !strings.HasPrefix(in.Target.Arn, "arn:"+c.partition()+":") {
+		return notValid("Provided Arn is not in correct format.")
+	}
 	if op, universal := in.Target.operation(); universal && !c.services["2011-01-01"].operations[op].write {
 		return notValid("Provided Arn is not in correct format.") // reading, and what is not there, cannot be a target
 	}
@@ -152,10 +154,6 @@ func (c *call) noSchedule() error {
 	return fails(http.StatusNotFound, "ResourceNotFoundException", "Schedule %s does not exist.", c.path[0])
 }
 
-func (s *Sim) scheduleARN(group, name string) string {
-	return fmt.Sprintf("arn:aws:scheduler:%s:%s:schedule/%s/%s", s.Region, s.Account, group, name)
-}
-
 type scheduleARN struct{ ScheduleArn string }
 
 // createSchedule creates what is not there: the name is unique in its group, which makes it a lock.
@@ -174,7 +172,7 @@ func (c *call) createSchedule() (any, error) {
 		}
 		return nil, fails(http.StatusConflict, "ConflictException", "Schedule %s already exists.", name)
 	}
-	s := &schedule{Name: name, Group: group, ARN: c.scheduleARN(group, name), Token: token, Created: c.now(), In: in}
+	s := &schedule{Name: name, Group: group, ARN: c.arn("scheduler", "schedule/"+group+"/"+name), Token: token, Created: c.now(), In: in}
 	c.state.Schedules[group+"/"+name] = s
 	c.arm(s)
 	c.emit(Change{Kind: ScheduleChanged, Text: "created " + s.ARN + " " + in.ScheduleExpression})
@@ -261,7 +259,7 @@ type scheduleGroup struct {
 
 func (c *call) scheduleGroup(name string) scheduleGroup {
 	at := epoch(c.st.ScheduleDirs[name])
-	return scheduleGroup{fmt.Sprintf("arn:aws:scheduler:%s:%s:schedule-group/%s", c.Region, c.Account, name), name, "ACTIVE", at, at}
+	return scheduleGroup{c.arn("scheduler", "schedule-group/"+name), name, "ACTIVE", at, at}
 }
 
 func (c *call) createScheduleGroup() (any, error) {

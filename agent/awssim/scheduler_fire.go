@@ -1,7 +1,9 @@
 package awssim
 
 import (
+	"cmp"
 	"encoding/json"
+	"errors"
 	"net/url"
 	"strings"
 	"time"
@@ -61,8 +63,8 @@ func (s *Sim) fire(key string, version int, t scheduleTarget, first time.Time, a
 	}
 }
 
-// invoke calls a universal target of Auto Scaling on this AWS, as a call that meets faults like any other. Other
-// targets are not there to be called.
+// invoke calls a universal target of Auto Scaling on this AWS, as a call that meets faults like any other, but for those
+// that take time or are functions: it happens with mu held. Other targets are not there to be called.
 func (s *Sim) invoke(t scheduleTarget) error {
 	name, universal := t.operation()
 	if !universal {
@@ -74,10 +76,9 @@ func (s *Sim) invoke(t scheduleTarget) error {
 	err := json.Unmarshal([]byte(t.Input), &input)
 	flatten(c.form, "", input)
 	req := Request{At: s.now(), Service: svc.name, Operation: name, Caller: c.caller, Params: params(c), Write: true}
-	for _, f := range s.match(req) {
-		if err == nil {
-			err = f.failure(svc, req, s.Account)
-		}
+	faults := s.match(req)
+	for _, f := range faults {
+		err = cmp.Or(err, f.failure(svc, req, s.Account))
 	}
 	if err == nil {
 		s.actor = schedulerCaller
@@ -85,6 +86,11 @@ func (s *Sim) invoke(t scheduleTarget) error {
 		s.actor = ""
 	}
 	req.Code = codeOf(err)
+	for _, f := range faults {
+		if f.NoAnswer {
+			err = cmp.Or(err, errors.New("no answer")) // done, and it will be done again
+		}
+	}
 	s.requests = append(s.requests, req)
 	return err
 }

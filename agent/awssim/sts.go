@@ -17,10 +17,10 @@ func (c *call) getCallerIdentity() (any, error) {
 	out := struct{ UserId, Account, Arn string }{Account: c.Account}
 	if strings.HasPrefix(c.caller, "i-") {
 		out.UserId = "AROAEXAMPLEROLEWINGM:" + c.caller
-		out.Arn = fmt.Sprintf("arn:aws:sts::%s:assumed-role/%s/%s", c.Account, roleName, c.caller)
+		out.Arn = c.globalARN("sts", "assumed-role/"+roleName+"/"+c.caller)
 		return out, nil
 	}
-	out.UserId, out.Arn = c.caller, fmt.Sprintf("arn:aws:iam::%s:user/%s", c.Account, c.caller)
+	out.UserId, out.Arn = c.caller, c.globalARN("iam", "user/"+c.caller)
 	return out, nil
 }
 
@@ -40,5 +40,5 @@ func (c *call) assumeRole() (any, error) {
 		AssumedRoleId   string     `xml:"AssumedRoleUser>AssumedRoleId"`
 		Arn             string     `xml:"AssumedRoleUser>Arn"`
 	}{fmt.Sprintf("ASIA%016d", c.seq), "secret", "token", moment(c.now().Add(time.Hour)),
-		"AROAEXAMPLEROLEOTHER:" + session, fmt.Sprintf("arn:aws:sts::%s:assumed-role/%s/%s", c.Account, role, session)}, nil
+		"AROAEXAMPLEROLEOTHER:" + session, c.globalARN("sts", "assumed-role/"+role+"/"+session)}, nil
 }

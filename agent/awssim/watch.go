@@ -101,7 +101,7 @@ func (s *Sim) unwatch(w *watcher) {
 	}
 }
 
-// Until waits until cond holds. It asks at once and after every change; cond may call all of Sim's methods.
+// Until waits until cond holds. It asks at once, after every change and after every call; cond may call all of Sim's methods.
 func (s *Sim) Until(ctx context.Context, cond func() bool) error {
 	for {
 		s.mu.Lock()

@@ -1,17 +1,26 @@
 package cli
 
 import (
+	"bytes"
+	"flag"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/spf13/cobra"
+
+	"github.com/codedeploy-wingman/wingman/agent/check"
 )
 
 func TestMain(m *testing.M) {
+	// The tests of the guard wait, as its protocol does, and compute little: many go at once.
+	if err := flag.Set("test.parallel", "32"); err != nil {
+		panic(err)
+	}
 	testscript.Main(m, map[string]func(){
 		"wingman": func() { os.Exit(Main(os.Args[1:], Std())) },
 	})
@@ -19,6 +28,7 @@ func TestMain(m *testing.M) {
 
 // The scripts in testdata/script are the command line's documentation: what is typed, what comes out, which exit code.
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	testscript.Run(t, testscript.Params{
 		Dir:           filepath.Join("testdata", "script"),
 		UpdateScripts: os.Getenv("UPDATE") != "",
@@ -32,9 +42,11 @@ func TestScripts(t *testing.T) {
 			}
 			e.Setenv("HOOKS", hooks)
 			e.Setenv("WINGMAN_CONFIG", filepath.Join(e.WorkDir, "host.yml"))
+			e.Setenv("TZ", "UTC")
+			e.Values["aws"] = &amazon{}
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"code": code},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"code": code, "aws": aws},
 	})
 }
 
@@ -98,4 +110,34 @@ func listen(t *testing.T) net.Listener {
 		t.Fatal(err)
 	}
 	return l
+}
+
+// On a terminal each update rewrites the table in place; a line that the terminal would wrap is cut before.
+func TestProgressFitsTheTerminal(t *testing.T) {
+	var out bytes.Buffer
+	a := &app{Streams: Streams{Out: &out, Terminal: true, Width: 60}, output: "text"}
+	show := a.progress([]check.Named{{Name: "a"}, {Name: strings.Repeat("long ", 10)}})
+	for i, name := range []string{"a", strings.Repeat("long ", 10)} {
+		show(check.Update{Index: i, Result: check.Result{Name: name, Last: check.Observation{Reason: strings.Repeat("reason ", 20)}}})
+	}
+	for line := range strings.Lines(out.String()) {
+		if n := utf8.RuneCountInString(strings.NewReplacer("\x1b[2A", "", "\x1b[2K", "", "\n", "").Replace(line)); n >= 60 {
+			t.Errorf("%d characters: %q", n, line)
+		}
+	}
+	if strings.Count(out.String(), "\n") != 4 || !strings.Contains(out.String(), "\x1b[2A") {
+		t.Errorf("printed %q", out.String())
+	}
+}
+
+// What stands below a line leaves the columns alone.
+func TestColumnsHoldTogether(t *testing.T) {
+	var out bytes.Buffer
+	a := &app{Streams: Streams{Out: &out}}
+	if err := a.rows("A\tB\tC", []row{{[]string{"1", "long one", "3"}, "why"}, {[]string{"a long name", "2", "3"}, ""}}); err != nil {
+		t.Fatal(err)
+	}
+	if want := "A            B         C\n1            long one  3\n  why\na long name  2         3\n"; out.String() != want {
+		t.Errorf("got\n%s", out.String())
+	}
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -46,19 +45,15 @@ func (a *app) printHistory(runs []journal.Run) error {
 	if len(runs) == 0 {
 		return a.printf("no event has run here yet\n")
 	}
-	w := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "STARTED\tDEPLOYMENT\tEVENT\tTOOK\tVERDICT\tRUN")
-	for _, r := range runs {
+	list := make([]row, len(runs))
+	for i, r := range runs {
 		took := "-"
 		if !r.Ended.IsZero() {
 			took = r.Ended.Sub(r.Started).Round(time.Millisecond).String()
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", r.Started.Local().Format("2006-01-02 15:04:05 MST"), orDash(r.Deployment.ID), r.Event, took, r.Verdict, r.ID)
-		if r.Reason != "" {
-			fmt.Fprintf(w, "\t\t  %s\n", r.Reason)
-		}
+		list[i] = row{[]string{r.Started.Local().Format("2006-01-02 15:04:05 MST"), orDash(r.Deployment.ID), string(r.Event), took, string(r.Verdict), r.ID}, r.Reason}
 	}
-	return w.Flush()
+	return a.rows("STARTED\tDEPLOYMENT\tEVENT\tTOOK\tVERDICT\tRUN", list)
 }
 
 func orDash(s string) string {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"fmt"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"github.com/codedeploy-wingman/wingman/agent/appspec"
 	"github.com/codedeploy-wingman/wingman/agent/engine"
 	"github.com/codedeploy-wingman/wingman/agent/lifecycle"
+	"github.com/codedeploy-wingman/wingman/agent/problem"
 	"github.com/codedeploy-wingman/wingman/agent/proc"
 )
 
@@ -47,13 +49,22 @@ EXIT STATUS
 			signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 			res, err := a.engine().Run(c.Context(), req, a.Out)
 			if err != nil {
-				return err
+				return nothingRan(req, err)
 			}
 			return ended(res.Verdict)
 		},
 	}
 	c.Flags().StringVar(&dir, "revision", "", "the folder that holds appspec.yml (default: the nearest one at or above this folder)")
 	return c
+}
+
+// nothingRan adds to a fault in a file what it comes to, and what to do.
+func nothingRan(req engine.Request, err error) error {
+	next := fmt.Sprintf("mend it and deploy again (before a deployment, this shows it: wingman lint DIR && wingman plan %s --revision DIR)", req.Event)
+	if lifecycle.RevisionOf(req.Event, false) != lifecycle.Current {
+		next += "\n    " + string(req.Event) + " comes from the LAST SUCCESSFUL revision: a new bundle does not change it before the next deployment"
+	}
+	return fmt.Errorf("%w\n%s: nothing was run\n    %s", err, req.Event, next)
 }
 
 // request gathers which event of which revision is meant.
@@ -65,9 +76,9 @@ func (a *app) request(args []string, dir string) (engine.Request, error) {
 	if name == "" {
 		return engine.Request{}, usage("no lifecycle event: name one, as in `wingman hook ValidateService`, or set LIFECYCLE_EVENT as the CodeDeploy agent does")
 	}
-	event, err := lifecycle.Find(name)
+	event, err := findEvent(name)
 	if err != nil {
-		return engine.Request{}, failure{exitUsage, err}
+		return engine.Request{}, err
 	}
 	revision, err := a.revision(dir)
 	if err != nil {
@@ -75,6 +86,22 @@ func (a *app) request(args []string, dir string) (engine.Request, error) {
 	}
 	env := append(append([]string{}, a.Env...), lifecycle.EnvEvent+"="+string(event))
 	return engine.Request{Event: event, Revision: revision, Env: env}, nil
+}
+
+// findEvent gives the event of that name, or says which was probably meant.
+func findEvent(name string) (lifecycle.Event, error) {
+	event, err := lifecycle.Find(name)
+	if err == nil {
+		return event, nil
+	}
+	var names []string
+	for _, e := range lifecycle.Hookable() {
+		names = append(names, string(e))
+	}
+	if near := problem.Nearest(name, names); near != "" {
+		err = fmt.Errorf("%w\n    did you mean %s?", err, near)
+	}
+	return "", failure{exitUsage, err}
 }
 
 // revision gives the revision's folder, absolute.
@@ -85,7 +112,7 @@ func (a *app) revision(dir string) (string, error) {
 			return "", failure{exitUsage, err}
 		}
 		if info, err := os.Stat(abs); err != nil || !info.IsDir() {
-			return "", usage("%s is no folder: --revision takes the one that holds appspec.yml", dir)
+			return "", usage("%s is no folder: name the one that holds appspec.yml", dir)
 		}
 		return abs, nil
 	}

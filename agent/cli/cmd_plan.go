@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/codedeploy-wingman/wingman/agent/check"
+	"github.com/codedeploy-wingman/wingman/agent/lifecycle"
 	"github.com/codedeploy-wingman/wingman/agent/plan"
 	"github.com/codedeploy-wingman/wingman/agent/problem"
 )
@@ -18,6 +19,7 @@ func (a *app) plan() *cobra.Command {
 	c := &cobra.Command{
 		Use: "plan EVENT [--revision DIR]", Short: "Show what an event would run here, after policy and defaults; changes nothing", Args: cobra.ExactArgs(1),
 		Long: `Show what an event would run here, after wingman.yml, host.yml's policy and all defaults. It runs and changes nothing.
+Where DEPLOYMENT_ID is not set it is shown as d-EXAMPLE.
 
 EXIT STATUS
   0  the plan was printed
@@ -27,6 +29,9 @@ EXIT STATUS
 			req, err := a.request(args, dir)
 			if err != nil {
 				return err
+			}
+			if a.Getenv(lifecycle.EnvDeployment) == "" {
+				req.Env = append(req.Env, lifecycle.EnvDeployment+"="+exampleID)
 			}
 			p, err := a.engine().Plan(req)
 			if err != nil {
@@ -41,6 +46,9 @@ EXIT STATUS
 	c.Flags().StringVar(&dir, "revision", "", "the folder that holds appspec.yml (default: the nearest one at or above this folder)")
 	return c
 }
+
+// exampleID stands for the deployment where the plan is asked for outside of one.
+const exampleID = "d-EXAMPLE"
 
 func (a *app) printPlan(p plan.Plan) error {
 	var b strings.Builder

@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/codedeploy-wingman/wingman/agent/lifecycle"
 	"github.com/codedeploy-wingman/wingman/agent/rehearsal"
 )
 
@@ -83,9 +82,9 @@ func (a *app) rehearsal(args []string, o rehearseOptions) (rehearsal.Config, err
 	c.Env, c.Type = a.Env, rehearsal.Type(o.kind)
 	var err error
 	for _, name := range o.events {
-		e, err := lifecycle.Find(name)
+		e, err := findEvent(name)
 		if err != nil {
-			return c, failure{exitUsage, err}
+			return c, err
 		}
 		c.Events = append(c.Events, e)
 	}
@@ -94,8 +93,8 @@ func (a *app) rehearsal(args []string, o rehearseOptions) (rehearsal.Config, err
 	}
 	if o.fail != "" {
 		name, on, _ := strings.Cut(o.fail, "@")
-		if c.Fail, err = lifecycle.Find(name); err != nil {
-			return c, failure{exitUsage, err}
+		if c.Fail, err = findEvent(name); err != nil {
+			return c, err
 		}
 		c.FailOn = on
 	}

@@ -3,9 +3,10 @@ package cli
 import (
 	"fmt"
 	"path/filepath"
+	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -56,7 +57,7 @@ EXIT STATUS
 func (a *app) runChecks(c *cobra.Command, checks []check.Named, watch bool) error {
 	ctx := c.Context()
 	for {
-		results := check.Run(ctx, checks, a.progress(len(checks)))
+		results := check.Run(ctx, checks, a.progress(checks))
 		passed := true
 		for _, r := range results {
 			passed = passed && r.Verdict == check.Pass
@@ -80,12 +81,19 @@ func (a *app) runChecks(c *cobra.Command, checks []check.Named, watch bool) erro
 	}
 }
 
+// longName is how much of a check's name the progress shows.
+const longName = 30
+
 // progress draws the live table on a terminal: each update rewrites it in place. Elsewhere a line says each new reason.
-func (a *app) progress(n int) func(check.Update) {
+func (a *app) progress(checks []check.Named) func(check.Update) {
+	n, wide := len(checks), 0
+	for _, c := range checks {
+		wide = min(max(wide, utf8.RuneCountInString(c.Name)), longName)
+	}
 	last := make([]string, n)
 	drawn := false
 	return func(u check.Update) {
-		line := fmt.Sprintf("%-20s %-10s try %-4d %s", u.Name, u.State, u.Tries, u.Last.Reason)
+		line := fmt.Sprintf("%-*s  %-8s  try %-4d %s", wide, cut(u.Name, longName), u.State, u.Tries, u.Last.Reason)
 		if a.output == "json" || last[u.Index] == line {
 			return
 		}
@@ -97,10 +105,10 @@ func (a *app) progress(n int) func(check.Update) {
 				a.printf("%s\n", line)
 			}
 		case drawn:
-			a.printf("\x1b[%dA%s", n, table(last))
+			a.printf("\x1b[%dA%s", n, table(last, a.Width))
 		default:
 			drawn = true
-			a.printf("%s", table(last))
+			a.printf("%s", table(last, a.Width))
 		}
 	}
 }
@@ -112,32 +120,37 @@ func without(line string) string {
 	return head + strings.TrimSpace(reason)
 }
 
-func table(lines []string) string {
+// table rewrites all lines, each cut to the terminal's width: one that the terminal wrapped would be two, and the next
+// update would not find the table's beginning.
+func table(lines []string, width int) string {
 	var b strings.Builder
 	for _, l := range lines {
-		if chars := []rune(l); len(chars) > 118 {
-			l = string(chars[:117]) + "…"
-		}
-		b.WriteString("\x1b[2K" + l + "\n")
+		b.WriteString("\x1b[2K" + cut(l, width-1) + "\n")
 	}
 	return b.String()
+}
+
+func cut(s string, chars int) string {
+	if r := []rune(s); len(r) > chars {
+		return string(r[:chars-1]) + "…"
+	}
+	return s
 }
 
 func (a *app) printChecks(results []check.Result, passed bool) error {
 	if a.output == "json" {
 		return a.json(map[string]any{"version": 1, "passed": passed, "checks": results})
 	}
-	w := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "CHECK\tVERDICT\tTRIES\tHEALTHY AFTER\tTARGET")
-	for _, r := range results {
+	list := make([]row, len(results))
+	for i, r := range results {
 		healthy := "-"
 		if r.Healthy > 0 {
 			healthy = r.Healthy.Round(time.Millisecond).String()
 		}
-		fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s %s\n", r.Name, r.Verdict, r.Tries, healthy, r.Kind, r.Target)
+		list[i].cells = []string{r.Name, string(r.Verdict), strconv.Itoa(r.Tries), healthy, r.Kind + " " + r.Target}
 		if r.Verdict != check.Pass {
-			fmt.Fprintf(w, "  %s\n", r.Reason)
+			list[i].below = r.Reason
 		}
 	}
-	return w.Flush()
+	return a.rows("CHECK\tVERDICT\tTRIES\tHEALTHY AFTER\tTARGET", list)
 }

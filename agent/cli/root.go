@@ -22,6 +22,7 @@ type Streams struct {
 	Getenv   func(string) string
 	Getwd    func() (string, error)
 	Terminal bool // Out is one: colour and progress are welcome
+	Width    int  // the terminal's, in characters
 }
 
 // app is one call of the program.
@@ -110,7 +111,8 @@ func (a *app) version() *cobra.Command {
 
 // Std is the real surroundings.
 func Std() Streams {
-	return Streams{Out: os.Stdout, Err: os.Stderr, Env: os.Environ(), Getenv: os.Getenv, Getwd: os.Getwd, Terminal: terminal(os.Stdout)}
+	width, isTerminal := terminal(os.Stdout)
+	return Streams{Out: os.Stdout, Err: os.Stderr, Env: os.Environ(), Getenv: os.Getenv, Getwd: os.Getwd, Terminal: isTerminal, Width: width}
 }
 
 var errSilent = errors.New("already said")

@@ -44,14 +44,15 @@ type Options struct {
 // Client speaks to AWS, from its first call on: making one costs nothing.
 type Client struct {
 	Options
-	once   sync.Once
-	err    error
-	config aws.Config
-	meta   *imds.Client
-	asg    *autoscaling.Client
-	deploy *codedeploy.Client
-	alarms *cloudwatch.Client
-	sched  *scheduler.Client
+	once     sync.Once
+	err      error
+	config   aws.Config
+	meta     *imds.Client
+	document imds.InstanceIdentityDocument
+	asg      *autoscaling.Client
+	deploy   *codedeploy.Client
+	alarms   *cloudwatch.Client
+	sched    *scheduler.Client
 }
 
 // New makes a client.
@@ -65,7 +66,10 @@ func (c *Client) load(ctx context.Context) error {
 			Retryer: retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts = 2 })})
 		if c.Endpoint != "" {
 			c.config = c.apart()
-		} else if c.config, c.err = c.found(ctx); c.err == nil && c.config.Region == "" {
+		} else {
+			c.config, c.err = c.found(ctx)
+		}
+		if c.err == nil && c.config.Region == "" {
 			c.config.Region, c.err = c.region(ctx)
 		}
 		c.clients()
@@ -120,13 +124,29 @@ func (c *Client) region(ctx context.Context) (string, error) {
 	if err := c.onEC2(); err != nil {
 		return "", err
 	}
+	d, err := c.identity(ctx)
+	return d.Region, err
+}
+
+// instance asks which instance this is.
+func (c *Client) instance(ctx context.Context) (string, error) {
+	d, err := c.identity(ctx)
+	return d.InstanceID, err
+}
+
+// identity reads the instance's identity document, once.
+func (c *Client) identity(ctx context.Context) (imds.InstanceIdentityDocument, error) {
+	if c.document.InstanceID != "" {
+		return c.document, nil
+	}
 	ctx, cancel := starting(ctx)
 	defer cancel()
-	out, err := c.meta.GetRegion(ctx, &imds.GetRegionInput{})
+	out, err := c.meta.GetInstanceIdentityDocument(ctx, &imds.GetInstanceIdentityDocumentInput{})
 	if err != nil {
-		return "", classify("find the region", "", err)
+		return imds.InstanceIdentityDocument{}, classify("find this instance", "", err)
 	}
-	return out.Region, nil
+	c.document = out.InstanceIdentityDocument
+	return c.document, nil
 }
 
 // quick is an HTTP client that does not wait for what is not there.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
@@ -43,7 +42,7 @@ type Error struct {
 func (e *Error) Error() string {
 	switch e.Kind {
 	case Denied:
-		return fmt.Sprintf("this instance's role may not %s: allow it (docs/guard.md, Permissions)", e.Action)
+		return fmt.Sprintf("this role may not call %s: allow it (docs/guard.md, Permissions)", e.Action)
 	case Unreachable:
 		return fmt.Sprintf("AWS does not answer (%s): is there a route or a VPC endpoint, and an instance profile?", short(e.Err))
 	case Throttled:
@@ -57,7 +56,15 @@ func (e *Error) Unwrap() error { return e.Err }
 // Is makes every Gone the guard's ErrGone.
 func (e *Error) Is(target error) bool { return target == guard.ErrGone && e.Kind == Gone }
 
-var denied = regexp.MustCompile(`not authorized to perform:? ?([a-z0-9-]+:[A-Za-z]+)`)
+// actionIn finds the IAM action that AWS's message says is not allowed.
+func actionIn(message string) string {
+	_, after, found := strings.Cut(message, "not authorized to perform:")
+	action := strings.Fields(after)
+	if !found || len(action) == 0 || !strings.Contains(action[0], ":") {
+		return ""
+	}
+	return action[0]
+}
 
 // classify puts an SDK's error into words. action is the IAM action of the call.
 func classify(op, action string, err error) error {
@@ -70,16 +77,19 @@ func classify(op, action string, err error) error {
 	}
 	e := &Error{Kind: Other, Op: op, Action: action, Err: err}
 	var api smithy.APIError
+	var send *smithyhttp.RequestSendError
+	var operation *smithy.OperationError
 	var status *smithyhttp.ResponseError
 	switch {
 	case errors.As(err, &api):
 		e.Kind = kindOf(api.ErrorCode(), api.ErrorMessage())
-		if m := denied.FindStringSubmatch(api.ErrorMessage()); m != nil {
-			e.Action = m[1]
+		if named := actionIn(api.ErrorMessage()); named != "" {
+			e.Action = named
 		}
-	case errors.As(err, &status): // an answer that is none of AWS's: a proxy's
-	case errors.Is(err, context.Canceled):
-	default: // no answer, or no credentials to ask with
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &send) && !errors.Is(err, context.Canceled):
+		e.Kind = Unreachable
+	case errors.Is(err, context.Canceled), errors.As(err, &status): // we were ended; an answer that is none of AWS's, a proxy's
+	case errors.As(err, &operation): // no credentials to ask with, no metadata service
 		e.Kind = Unreachable
 	}
 	return e

@@ -3,6 +3,7 @@ package cloud
 import (
 	"context"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 
@@ -27,7 +28,7 @@ func (c *Client) Place(ctx context.Context, d lifecycle.Deployment) (guard.Place
 		return p, classify("find this instance", "", err)
 	}
 	var err error
-	if p.Instance, err = c.metadata(ctx, "instance-id"); err != nil {
+	if p.Instance, err = c.instance(ctx); err != nil {
 		return p, classify("find this instance", "", err)
 	}
 	if d.ID == "" {
@@ -42,8 +43,8 @@ func (c *Client) Place(ctx context.Context, d lifecycle.Deployment) (guard.Place
 		func() (err error) { label, err = c.label(ctx, d.ID, p.Instance); return err },
 	)
 	p.Fill(d, kindOfDeployment(deployment), string(label))
-	for _, err := range errs {
-		if err != nil {
+	for _, err := range errs { // a silent AWS need not be named three times
+		if err != nil && !slices.Contains(p.Notes, err.Error()) {
 			p.Notes = append(p.Notes, err.Error())
 		}
 	}
@@ -91,8 +92,12 @@ func (c *Client) metadata(ctx context.Context, path string) (string, error) {
 	return strings.TrimSpace(string(b)), err
 }
 
-// groupOf gives the Auto Scaling group of an instance; "" where it is in none.
+// groupOf gives the Auto Scaling group of an instance; "" where it is in none. Where the instance may read its own tags,
+// which costs nothing, one of them says it (ASUG, "Tag Auto Scaling groups and instances").
 func (c *Client) groupOf(ctx context.Context, instance string) (string, error) {
+	if name, err := c.metadata(ctx, "tags/instance/aws:autoscaling:groupName"); err == nil && name != "" {
+		return name, nil
+	}
 	out, err := c.asg.DescribeAutoScalingInstances(ctx, &autoscaling.DescribeAutoScalingInstancesInput{InstanceIds: []string{instance}})
 	if err != nil {
 		return "", classify("find the instance's group", "autoscaling:DescribeAutoScalingInstances", err)

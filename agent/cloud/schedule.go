@@ -44,7 +44,7 @@ func (c *Client) schedule(ctx context.Context, call guard.Call) (guard.Schedule,
 func (c *Client) getSchedule(ctx context.Context, s guard.Schedule) (guard.Schedule, middleware.Metadata, error) {
 	out, err := c.sched.GetSchedule(ctx, &scheduler.GetScheduleInput{Name: &s.Name, GroupName: &s.ScheduleGroup})
 	var missing *types.ResourceNotFoundException
-	if errors.As(err, &missing) {
+	if s.Exists = false; errors.As(err, &missing) {
 		return s, middleware.Metadata{}, nil
 	}
 	if err != nil {

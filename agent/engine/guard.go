@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -248,7 +249,7 @@ func (g *guardian) acted(group string, out guard.Outcome) run.Acted {
 	case guard.Joined:
 		return run.Acted{Verdict: journal.Succeeded, Reason: fmt.Sprintf("guard: joined on %s: %s held until the deployment's end, at the latest %s%s", group, join(out.Record.Protect), until, before(out))}
 	case guard.Observed:
-		return run.Acted{Verdict: journal.Succeeded, Reason: fmt.Sprintf("guard: mode observe: would suspend %s on %s; nothing was written", join(out.Suspended), group)}
+		return run.Acted{Verdict: journal.Succeeded, Reason: fmt.Sprintf("guard: mode observe: would suspend %s on %s; nothing was written", cmp.Or(join(out.Suspended), "nothing more"), group)}
 	case guard.Frozen:
 		return run.Acted{Verdict: journal.Skipped, Reason: "guard: " + group + " is not held: headroom is refuse, and " + strings.Join(out.Notes, "; "), Notes: out.Notes}
 	}

@@ -87,72 +87,97 @@ func (b *Begin) do(now time.Time, do Do) (out Outcome) {
 		}
 	}
 	for try := range tries {
-		a := do(Call{Op: Describe, Group: b.Group})
-		out.Now = a.Now
-		if a.Err != nil {
-			return out.failed(a.Err)
-		}
-		done, err := b.round(a, do, &out)
-		if err != nil || done {
-			if err != nil {
-				return out.failed(err)
+		done, a := b.look(do, &out)
+		if breath := b.breath(try); !done && breath > 0 {
+			if w := do(Call{Op: Wait, Until: out.Now.Add(breath)}); w.Err != nil {
+				return out.failed(w.Err)
 			}
+			done, a = b.look(do, &out)
+		}
+		if done {
 			return out
 		}
-		if try+1 == tries {
-			break
+		if err := b.round(a, do, &out); err != nil {
+			return out.failed(err)
 		}
-		// What was written is not seen yet; a stale read is worth a breath.
-		if a := do(Call{Op: Wait, Until: out.Now.Add(200 * time.Millisecond << try)}); a.Err != nil {
-			return out.failed(a.Err)
+		if out.State == Observed || out.State == Frozen {
+			return out
 		}
+	}
+	if done, _ := b.look(do, &out); done {
+		return out
 	}
 	return out.failed(fmt.Errorf("cannot see that %s is suspended: AWS took the calls and shows it otherwise", names(out.Group.running(minus(b.Want, out.Record.Barred)))))
 }
 
-// round looks at what a describe gave and writes what is missing; done says that there was nothing to write.
-func (b *Begin) round(a Answer, do Do, out *Outcome) (done bool, err error) {
-	g := a.Group
-	out.Group = g
-	never := g.never(b.Deployment, b.Trigger)
-	want := minus(b.Want, never)
+// breath is how long to wait for a second look before writing: one that was to go later than others, and sees nothing of
+// theirs, or one that has written and does not see it, has more likely met a stale read.
+func (b *Begin) breath(try int) time.Duration {
+	switch {
+	case try > 0:
+		return 100 * time.Millisecond << try
+	case b.Delay >= time.Second:
+		return time.Second
+	}
+	return 0
+}
+
+// look describes the group; done says that the guard is there and all of it holds, or that it cannot be begun.
+func (b *Begin) look(do Do, out *Outcome) (done bool, a Answer) {
+	a = do(Call{Op: Describe, Group: b.Group})
+	out.Now, out.Group = a.Now, a.Group
+	if a.Err != nil {
+		*out = out.failed(a.Err)
+		return true, a
+	}
+	want := minus(b.Want, a.Group.never(b.Deployment, b.Trigger))
 	if len(want) == 0 {
 		out.State, out.Notes = Joined, append(out.Notes, "CodeDeploy itself holds all of it on this group")
-		return true, nil
+		return true, a
 	}
+	guard, own := a.Group.own(b.Deployment)
+	if !own {
+		return false, a
+	}
+	out.Key, out.Record = guard.slots[0].key, guard.rec
+	want = minus(want, guard.rec.Barred)
+	lives := guard.rec.until(a.Now).After(a.Now.Add(min(b.Budget, b.Window/2)))
+	if !lives || len(minus(want, guard.rec.Protect)) > 0 || len(a.Group.running(want)) > 0 {
+		return false, a
+	}
+	b.finish(a.Group, want, out)
+	return true, a
+}
+
+// round writes what a look showed to be missing.
+func (b *Begin) round(a Answer, do Do, out *Outcome) error {
+	g := a.Group
+	never := g.never(b.Deployment, b.Trigger)
 	guard, own := g.own(b.Deployment)
-	if own {
-		out.Key, out.Record = guard.slots[0].key, guard.rec
-		want = minus(want, guard.rec.Barred)
-		lives := guard.rec.until(a.Now).After(a.Now.Add(min(b.Budget, b.Window/2)))
-		if lives && len(minus(want, guard.rec.Protect)) == 0 && len(g.running(want)) == 0 {
-			b.finish(g, want, out)
-			return true, nil
-		}
-		if guard.rec.Version > version {
-			return true, fmt.Errorf("the guard in %s was written by a newer wingman: upgrade this one", out.Key)
-		}
+	want := minus(minus(b.Want, never), guard.rec.Barred)
+	if guard.rec.Version > version {
+		return fmt.Errorf("the guard in %s was written by a newer wingman: upgrade this one", out.Key)
 	}
 	if b.Observe {
 		out.State, out.Suspended = Observed, g.running(want)
-		return true, nil
+		return nil
 	}
 	if !b.sure && b.doubtful(g, guard.rec) {
 		b.sure = true
-		return false, do(Call{Op: Wait, Until: a.Now.Add(Staleness)}).Err
+		return do(Call{Op: Wait, Until: a.Now.Add(Staleness)}).Err
 	}
 	if b.room(g, do, out) {
-		return true, nil
+		return nil
 	}
-	at := slot{}
+	at, err := slot{}, error(nil)
 	if own {
 		at = guard.slots[0]
 	} else if at, err = b.free(a, do); err != nil {
-		return true, err
+		return err
 	}
 	out.Key, out.Record = at.key, b.record(a.Now, g, at.rec, own, minus(b.Claim, never), want)
 	out.Record.Barred = guard.rec.Barred
-	return false, b.write(a, do, g.running(want), out)
+	return b.write(a, do, g.running(want), out)
 }
 
 // finish says how a guard that holds came to be.

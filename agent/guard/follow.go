@@ -41,7 +41,7 @@ func (f Follow) Do(do Do) Outcome {
 
 func (f Follow) again(a Answer, do Do) Outcome {
 	out := f.Begin.Do(a.Now, do)
-	out.Notes = append(out.Notes, "the guard was gone while its deployment went on: begun again")
+	out.Notes = append(out.Notes, "some of it was gone while the deployment went on: begun again")
 	return out
 }
 

@@ -21,11 +21,11 @@ var errMoving = errors.New("the guard changes while it is looked at: the next lo
 
 // Do releases. Two looks, S apart, must show the same nonce: a single stale one could show a process as running that is
 // suspended, and the guard would be deleted with nothing resumed. Then it resumes, within D of the second look, the
-// claimed processes whose stamp lies in their window and that no other live guard protects, sees that it is so, and
-// only then deletes the tag.
+// claimed processes whose stamp lies in their window and that no other live guard protects; looks again S later; and
+// where nothing is left, and the nonce is still the same, it deletes the tag.
 func (r Release) Do(do Do) (out Outcome) {
+	first, state := r.look(do, &out)
 	for range tries {
-		first, state := r.look(do, &out)
 		if state != "" {
 			return out
 		}
@@ -33,12 +33,16 @@ func (r Release) Do(do Do) (out Outcome) {
 			return out.failed(w.Err)
 		}
 		a := do(Call{Op: Describe, Group: r.Group})
-		second, state := r.due(a, &out)
-		if state != "" {
+		var second own
+		if second, state = r.due(a, &out); state != "" {
 			return out
 		}
 		if first.rec.Nonce == second.rec.Nonce && r.give(a, second, do, &out) {
 			return out
+		}
+		first = second
+		if !out.Now.After(first.rec.settled()) { // somebody wrote: what that claims has not landed yet
+			first, state = r.look(do, &out)
 		}
 	}
 	return out.failed(errMoving)
@@ -93,11 +97,7 @@ func (r Release) give(a Answer, at own, do Do, out *Outcome) (done bool) {
 			*out = out.failed(res.Err)
 			return true
 		}
-		out.Resumed = union(out.Resumed, resume)
-		if w := do(Call{Op: Wait, Until: res.Now.Add(Staleness)}); w.Err != nil {
-			*out = out.failed(w.Err)
-			return true
-		}
+		out.Resumed, out.Now = union(out.Resumed, resume), res.Now
 		return false // look again: is it so, and is nothing left
 	}
 	switch {
@@ -213,6 +213,7 @@ func (r ByHand) Do(do Do) (out Outcome) {
 	}
 	var back []Process
 	var after []Call
+	var live []string
 	for _, s := range a.Group.slots() {
 		if s.err != nil || a.Group.void(s.rec) {
 			continue
@@ -223,9 +224,11 @@ func (r ByHand) Do(do Do) (out Outcome) {
 		if err != nil {
 			return out.failed(fmt.Errorf("nothing was resumed: %w", err))
 		}
-		after = append(after, then)
+		if after = append(after, then); then.Op == Put {
+			live = append(live, s.rec.Deployment+" goes on, and does not suspend them again")
+		}
 	}
-	if out.Resumed = back; len(back) > 0 {
+	if out.Resumed = both(Processes(), back); len(back) > 0 {
 		after = append([]Call{{Op: Resume, Group: r.Group, Processes: back, Deadline: a.Now.Add(Landing)}}, after...)
 	}
 	for _, c := range after {
@@ -233,6 +236,7 @@ func (r ByHand) Do(do Do) (out Outcome) {
 			return out.failed(err)
 		}
 	}
+	out.Notes = live
 	return out
 }
 

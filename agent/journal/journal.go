@@ -1,5 +1,7 @@
-// Package journal is the durable record of what wingman did on this instance: one JSON-lines file a run, written
-// with an fsync per line, readable by a person in mid-outage. A later wingman's file is refused, not guessed at.
+// Package journal is the durable record of what wingman did on this instance: one JSON-lines file a run, readable by a
+// person in mid-outage. Its first and its last line are fsynced; a step's line is the kernel's at once, so that it
+// outlives wingman, and a host that loses its power in mid-run loses at most the last steps of a run that then counts
+// as interrupted anyway. A later wingman's file is refused, not guessed at.
 //
 //	<state>/runs/<deployment>/<run id>.jsonl     begin, one line per step, end
 //	<state>/runs/<deployment>/<name>.done        a claim: what is to happen once per deployment has begun
@@ -16,7 +18,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"sort"
 	"time"
 
@@ -86,7 +87,16 @@ type Journal struct{ dir string }
 // New uses <state>/runs, which is made when the first run begins.
 func New(state string) *Journal { return &Journal{dir: filepath.Join(state, "runs")} }
 
-var plain = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,100}$`)
+// plain says whether a deployment's id can be a folder's name.
+func plain(id string) bool {
+	for i, c := range []byte(id) {
+		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+		if !letter && (i == 0 || c != '_' && c != '.' && c != '-') {
+			return false
+		}
+	}
+	return len(id) > 0 && len(id) <= 101
+}
 
 // Folder gives the name under which a deployment's files are kept: its id, or where that is no plain name (ids are
 // opaque and come from the environment) a hash of it; "manual" where there is none.
@@ -94,7 +104,7 @@ func Folder(deployment string) string {
 	switch {
 	case deployment == "":
 		return "manual"
-	case plain.MatchString(deployment):
+	case plain(deployment):
 		return deployment
 	}
 	h := fnv.New64a()
@@ -117,14 +127,14 @@ func (j *Journal) Begin(r Run) (*Writer, error) {
 	}
 	w := &Writer{f: f}
 	r.Verdict, r.Steps = Running, nil
-	if err := errors.Join(w.append(line{Type: "begin", Run: &r}), syncDir(dir)); err != nil {
+	if err := errors.Join(w.append(line{Type: "begin", Run: &r}, true), syncDir(dir)); err != nil {
 		return w, err
 	}
 	return w, nil
 }
 
 // Step records a step that has ended.
-func (w *Writer) Step(s Step) error { return w.append(line{Type: "step", Step: &s}) }
+func (w *Writer) Step(s Step) error { return w.append(line{Type: "step", Step: &s}, false) }
 
 // End records how the run came out and closes its file.
 func (w *Writer) End(r Run) error {
@@ -132,12 +142,12 @@ func (w *Writer) End(r Run) error {
 		return nil
 	}
 	r.Steps = nil
-	err := w.append(line{Type: "end", Ended: &r})
+	err := w.append(line{Type: "end", Ended: &r}, true)
 	return errors.Join(err, w.f.Close())
 }
 
 // append writes one line in one write, so that a crash leaves at most one broken line, the last.
-func (w *Writer) append(l line) error {
+func (w *Writer) append(l line, durably bool) error {
 	if w == nil {
 		return nil
 	}
@@ -148,6 +158,9 @@ func (w *Writer) append(l line) error {
 	}
 	if _, err := w.f.Write(append(b, '\n')); err != nil {
 		return fmt.Errorf("cannot write the record: %w", err)
+	}
+	if !durably {
+		return nil
 	}
 	if err := w.f.Sync(); err != nil {
 		return fmt.Errorf("cannot write the record: %w", err)

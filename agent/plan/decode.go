@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"gopkg.in/yaml.v3"
 
@@ -41,7 +42,12 @@ func (d *decoder) refuse(n *yaml.Node, rule, hint, format string, args ...any) {
 	d.problems = append(d.problems, problem.Problem{Position: d.at(n), Severity: problem.Error, Rule: rule, Hint: hint, Message: fmt.Sprintf(format, args...)})
 }
 
-var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)`)
+// pattern compiles an expression when it is first needed: a hook needs few of them, and all took a twentieth of its time.
+func pattern(expr string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })
+}
+
+var yamlLine = pattern(`^yaml: (?:line (\d+): )?(.*)`)
 
 // document gives the file's one YAML document; nil where it is empty or a problem was noted.
 func (d *decoder) document(data []byte) (root *yaml.Node) {
@@ -80,7 +86,7 @@ func (d *decoder) document(data []byte) (root *yaml.Node) {
 
 func (d *decoder) notYAML(top *yaml.Node, err error) {
 	text, hint := err.Error(), ""
-	if m := yamlLine.FindStringSubmatch(text); m != nil {
+	if m := yamlLine().FindStringSubmatch(text); m != nil {
 		if line, e := strconv.Atoi(m[1]); e == nil {
 			top = &yaml.Node{Line: line}
 		}

@@ -37,7 +37,7 @@ func expand(text string, value func(name string) (string, error)) (string, error
 			if !closed {
 				return "", fmt.Errorf("${ without a } in %q", short(text[i:]))
 			}
-			if !nameForm.MatchString(name) {
+			if !isName(name) {
 				return "", fmt.Errorf("${%s}: between the braces stands the name of a variable, and nothing else", short(name))
 			}
 			v, err := value(name)

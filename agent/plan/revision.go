@@ -46,7 +46,7 @@ var eventsShape = func() shape[map[lifecycle.Event][]Step] {
 			return name + " is CodeDeploy's own lifecycle event: it takes no steps", "use one of " + hookable()
 		}
 		if _, err := lifecycle.Find(name); err != nil {
-			return err.Error(), ""
+			return err.Error(), nearEvent(name)
 		}
 		return "", ""
 	}, fields...)
@@ -56,12 +56,22 @@ var eventsShape = func() shape[map[lifecycle.Event][]Step] {
 	}}
 }()
 
-func hookable() string {
+func hookable() string { return words(eventNames()) }
+
+func eventNames() []string {
 	var names []string
 	for _, e := range lifecycle.Hookable() {
 		names = append(names, string(e))
 	}
-	return words(names)
+	return names
+}
+
+// nearEvent names the event that was probably meant.
+func nearEvent(name string) string {
+	if near := problem.Nearest(name, eventNames()); near != "" {
+		return "did you mean " + near + "?"
+	}
+	return ""
 }
 
 var revisionShape = object(also(map[string]string{"hooks": "events", "steps": "events", "environment": "env", "on_error": "on_failure", "finally": "always", "secrets": "redact", "mask": "redact"}),
@@ -155,6 +165,8 @@ func (s Step) Path(dir string) string {
 	return filepath.Join(dir, name)
 }
 
+func stem(file string) string { return strings.TrimSuffix(file, filepath.Ext(file)) }
+
 // nearFile names the file beside a missing one that was probably meant.
 func nearFile(dir, location string) string {
 	folder := filepath.Dir(filepath.Join(dir, filepath.FromSlash(location)))
@@ -162,12 +174,14 @@ func nearFile(dir, location string) string {
 	if err != nil {
 		return "paths are relative to the folder that holds appspec.yml: " + dir
 	}
-	var names []string
+	var stems []string // an extension alone makes nothing alike
+	files := map[string]string{}
 	for _, e := range entries {
-		names = append(names, e.Name())
+		s := stem(e.Name())
+		stems, files[s] = append(stems, s), e.Name()
 	}
-	if near := problem.Nearest(filepath.Base(location), names); near != "" {
-		return "did you mean " + filepath.ToSlash(filepath.Join(filepath.Dir(location), near)) + "?"
+	if near := problem.Nearest(stem(filepath.Base(location)), stems); near != "" {
+		return "did you mean " + filepath.ToSlash(filepath.Join(filepath.Dir(location), files[near])) + "?"
 	}
 	return "paths are relative to the folder that holds appspec.yml: " + dir
 }

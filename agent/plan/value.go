@@ -2,7 +2,6 @@ package plan
 
 import (
 	"math"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -82,7 +81,7 @@ func number(least, most int) shape[int] {
 
 const durationPattern = `^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`
 
-var durationForm = regexp.MustCompile(durationPattern)
+var durationForm = pattern(durationPattern)
 
 // duration is a time with its unit, at least least.
 func duration(least time.Duration) shape[time.Duration] {
@@ -93,7 +92,7 @@ func duration(least time.Duration) shape[time.Duration] {
 			return
 		}
 		v, err := time.ParseDuration(n.Value)
-		if n.Kind != yaml.ScalarNode || !durationForm.MatchString(n.Value) || err != nil {
+		if n.Kind != yaml.ScalarNode || !durationForm().MatchString(n.Value) || err != nil {
 			d.wrong(n, "a time such as 250ms, 30s, 2m or 1h30m")
 			return
 		}
@@ -107,7 +106,7 @@ func duration(least time.Duration) shape[time.Duration] {
 
 const sizePattern = `^[0-9]+(KiB|MiB|GiB|KB|MB|GB)$`
 
-var sizeForm = regexp.MustCompile(`^([0-9]+)(KiB|MiB|GiB|KB|MB|GB)$`)
+var sizeForm = pattern(`^([0-9]+)(KiB|MiB|GiB|KB|MB|GB)$`)
 
 var units = map[string]int64{"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "KB": 1e3, "MB": 1e6, "GB": 1e9}
 
@@ -115,7 +114,7 @@ var units = map[string]int64{"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "KB
 func size(least int64) shape[int64] {
 	return shape[int64]{schema{"type": "string", "pattern": sizePattern}, func(d *decoder, n *yaml.Node, into *int64) {
 		n = real(n)
-		m := sizeForm.FindStringSubmatch(n.Value)
+		m := sizeForm().FindStringSubmatch(n.Value)
 		if n.Kind != yaml.ScalarNode || m == nil {
 			d.wrong(n, "a size such as 64MiB or 1GiB")
 			return
@@ -138,7 +137,11 @@ func list[V any](s shape[V]) shape[[]V] {
 	return shape[[]V]{schema{"type": "array", "items": s.schema}, func(d *decoder, n *yaml.Node, into *[]V) {
 		n = real(n)
 		if n.Kind != yaml.SequenceNode {
-			d.wrong(n, "a list")
+			hint := ""
+			if n.Kind == yaml.ScalarNode && strings.Contains(n.Value, " ") { // only commands are written so
+				hint = "for a shell's line: [sh, -c, " + strconv.Quote(n.Value) + "]"
+			}
+			d.refuse(n, "wrong-type", hint, "here stands %s, wanted is a list", kindOf(n))
 			return
 		}
 		out := make([]V, len(n.Content))
@@ -197,12 +200,20 @@ func to[T any](s shape[T]) shape[*T] {
 
 const namePattern = `^[A-Za-z_][A-Za-z0-9_]*$`
 
-var nameForm = regexp.MustCompile(namePattern)
+// isName is namePattern by hand: each hook needs it.
+func isName(s string) bool {
+	for i, c := range []byte(s) {
+		if c != '_' && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') && (i == 0 || c < '0' || c > '9') {
+			return false
+		}
+	}
+	return s != ""
+}
 
 // variableName is the name of an environment variable.
 var variableName = shape[string]{schema{"type": "string", "pattern": namePattern}, func(d *decoder, n *yaml.Node, into *string) {
 	n = real(n)
-	if n.Kind != yaml.ScalarNode || !nameForm.MatchString(n.Value) {
+	if n.Kind != yaml.ScalarNode || !isName(n.Value) {
 		d.wrong(n, "the name of a variable: letters, digits and _")
 		return
 	}

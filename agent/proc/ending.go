@@ -40,6 +40,14 @@ func DrainMain(r io.Reader) {
 	}
 }
 
+// short gives a timeout, which is often what was left of another, without digits that nobody reads.
+func short(d time.Duration) string {
+	if d > time.Second {
+		return d.Round(10 * time.Millisecond).String()
+	}
+	return d.Round(100 * time.Microsecond).String()
+}
+
 func notStarted(reason string) Ending {
 	return Ending{How: NotStarted, Code: -1, Reason: reason}
 }

@@ -81,7 +81,7 @@ func (l *leader) supervise(ctx context.Context, s Spec) Ending {
 	case <-l.exited:
 		return l.byItself()
 	case <-timeout:
-		e = Ending{How: TimedOut, Reason: "timed out after " + s.Timeout.String()}
+		e = Ending{How: TimedOut, Reason: "timed out after " + short(s.Timeout)}
 	case <-ctx.Done():
 		e = Ending{How: Cancelled, Reason: "cancelled"}
 		if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {

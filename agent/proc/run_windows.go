@@ -81,7 +81,7 @@ func supervise(ctx context.Context, s Spec, cmd *exec.Cmd) Ending {
 		code := cmd.ProcessState.ExitCode()
 		return Ending{How: Exited, Code: code, PID: cmd.Process.Pid, Reason: fmt.Sprintf("exit code %d", code)}
 	case <-timeout:
-		e.How, e.Reason = TimedOut, "timed out after "+s.Timeout.String()
+		e.How, e.Reason = TimedOut, "timed out after "+short(s.Timeout)
 	case <-ctx.Done():
 		e.How, e.Reason = Cancelled, "cancelled"
 	}

@@ -155,10 +155,11 @@ func (a *agent) hooks(ctx context.Context, d deployment, e *Event, show func(Pro
 
 func (a *agent) scripts(ctx context.Context, d deployment, e *Event, archive string, scripts []appspec.Hook, show func(Progress)) (Verdict, error) {
 	var console tail
+	console.add("LifecycleEvent - " + string(e.Name))
 	for _, h := range scripts {
 		console.add("Script - " + h.Location)
 		start := time.Now()
-		code, err := a.script(ctx, d, e.Name, filepath.Join(archive, filepath.FromSlash(h.Location)), h, &lines{each: func(line string) {
+		code, err := a.script(ctx, d, e.Name, archive+"/"+h.Location, h, &lines{each: func(line string) {
 			console.add("[stdout]" + line)
 			show(Progress{Hook: h.Location, Text: line})
 		}})
@@ -179,6 +180,9 @@ func (a *agent) script(ctx context.Context, d deployment, name lifecycle.Event, 
 		return scriptMissing, says("Script does not exist at specified location: %s", file)
 	case info.IsDir():
 		return scriptFailed, says("Script at specified location: %s failed with error Errno::EACCES with message Permission denied - %s", h.Location, file)
+	case strings.ContainsAny(h.Location, appspec.ShellCharacters):
+		word, _, _ := strings.Cut(file, " ")
+		return scriptFailed, says("Script at specified location: %s failed with error Errno::ENOENT with message No such file or directory - %s\nwingman: the CodeDeploy agent gives the path to a shell unquoted, and so neither finds nor runs this script: rename it", h.Location, word)
 	}
 	vars := d.Variables(name)
 	if h.Sudo {
@@ -213,6 +217,8 @@ func (a *agent) script(ctx context.Context, d deployment, name lifecycle.Event, 
 		return scriptFailed, says("Script at specified location: %s%s failed with exit code %d", h.Location, as, end.Code)
 	case end.How == proc.Signaled:
 		return scriptFailed, says("Script at specified location: %s%s failed with exit code \nwingman: %s", h.Location, as, end.Reason)
+	case s.User != "": // su cannot start it
+		return scriptFailed, says("Script at specified location: %s%s failed with exit code 1\nwingman: %s", h.Location, as, end.Reason)
 	}
 	return scriptFailed, says("Script at specified location: %s%s failed: %s", h.Location, as, end.Reason)
 }

@@ -56,9 +56,9 @@ type Config struct {
 	Journal    *journal.Journal
 	Roles      RoleFinder
 	Action     Action
-	Drain      []string // see proc.Spec
-	Last       bool     // no further event of this deployment comes on this instance
-	Notes      []string // what the summary must say, whatever came of the run
+	Drain      []string                       // see proc.Spec
+	Last       func(ctx context.Context) bool // whether no further event of this deployment comes on this instance; asked only if always has steps
+	Notes      []string                       // what the summary must say, whatever came of the run
 }
 
 // Result is how a run came out.
@@ -66,6 +66,7 @@ type Result struct {
 	journal.Run
 	Failed *journal.Step // the step that failed the run; nil if none did
 	Output []string      // its last lines
+	Away   bool          // the record is not where `wingman logs` looks by itself: WINGMAN_STATE_DIR is set, as in a rehearsal
 }
 
 // runner is one run under way.
@@ -85,6 +86,9 @@ type runner struct {
 // grace, KILL), on_failure runs all the same.
 func Run(ctx context.Context, c Config) Result {
 	r := start(c)
+	if len(c.Plan.Steps) == 0 { // a success that proves nothing is not to be a silent one
+		r.say("%s has no steps here (%s): nothing to do", c.Plan.Event, c.Plan.Source)
+	}
 	r.steps(ctx, "", c.Plan.Steps)
 	r.after(context.WithoutCancel(ctx)) // a run that nobody waits for any more is still put right; each step of it is bounded by rescueTime or the budget
 	return r.end()
@@ -94,6 +98,7 @@ func start(c Config) *runner {
 	env := Merge(c.Env, c.Plan.Env)
 	r := &runner{Config: c, env: env, redact: NewRedactor(values(env, c.Plan.Redact)), relay: &utf8Writer{w: c.Out}}
 	r.deadline = time.Now().Add(c.Plan.Budget)
+	r.result.Away = len(values(env, []string{"WINGMAN_STATE_DIR"})) > 0
 	r.result.Run = journal.Run{ID: c.ID, Deployment: c.Deployment, Event: c.Plan.Event, Revision: c.Plan.Revision,
 		Source: c.Plan.Source, Log: c.Log.Path(), PID: os.Getpid(), Started: time.Now(), Verdict: journal.Succeeded}
 	if c.Journal != nil {
@@ -178,6 +183,9 @@ func (r *runner) record(phase string, s plan.Step, out journal.Step, lines []str
 	out.Reason = r.redact.String(Printable(out.Reason))
 	bad := out.Verdict != journal.Succeeded && out.Verdict != journal.Skipped
 	out.Ignored = bad && s.ContinueOnError
+	for i := range lines {
+		lines[i] = r.redact.String(lines[i]) // a check's last answer comes by no redacted stream
+	}
 	r.result.Steps = append(r.result.Steps, out)
 	r.warn(r.rec.Step(out))
 	switch {
@@ -191,7 +199,7 @@ func (r *runner) record(phase string, s plan.Step, out journal.Step, lines []str
 	case bad:
 		failed := out
 		r.result.Failed, r.result.Output = &failed, lines
-		r.result.Verdict, r.result.Reason = out.Verdict, fmt.Sprintf("step %q: %s", s.Name, out.Reason)
+		r.result.Verdict, r.result.Reason = out.Verdict, fmt.Sprintf("step %q: %s", out.Name, out.Reason)
 		return false
 	}
 	return !bad || out.Ignored
@@ -204,7 +212,7 @@ func (r *runner) after(ctx context.Context) {
 	if failed && r.due("on_failure", r.Plan.OnFailure) {
 		r.phase(ctx, "on_failure", r.Plan.OnFailure)
 	}
-	if (failed || r.Last) && r.due("always", r.Plan.Always) {
+	if len(r.Plan.Always) > 0 && (failed || r.Last != nil && r.Last(ctx)) && r.due("always", r.Plan.Always) {
 		r.phase(ctx, "always", r.Plan.Always)
 	}
 }

@@ -5,6 +5,8 @@ package run
 import (
 	"bytes"
 	"context"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -156,7 +158,7 @@ func TestAlwaysAfterTheLastEvent(t *testing.T) {
 	if got := h.wrote("w"); got != "" {
 		t.Errorf("ran %q before the last event", got)
 	}
-	h.run(t, t.Context(), "b", p, func(c *Config) { c.Last = true })
+	h.run(t, t.Context(), "b", p, func(c *Config) { c.Last = func(context.Context) bool { return true } })
 	if got := h.wrote("w"); got != "tidy\n" {
 		t.Errorf("ran %q", got)
 	}
@@ -175,6 +177,20 @@ func TestSecretsAreNowhere(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// A check's answer comes by no redacted stream, and a step's name stands in the verdict.
+func TestSecretsOfChecksAreNowhere(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "denied for hunter2", http.StatusForbidden)
+	}))
+	defer s.Close()
+	h := newHost(t)
+	p := plan.Plan{Steps: []plan.Step{{Name: "login hunter2", Check: &check.Settings{HTTP: &check.HTTP{URL: s.URL}, Timing: check.Timing{StartupTimeout: 300 * time.Millisecond, Timeout: 200 * time.Millisecond}}}}, Redact: []string{"SECRET"}}
+	r, out := h.run(t, t.Context(), "a", p, nil)
+	if strings.Contains(out, "hunter2") || !strings.Contains(out, "denied for [redacted]") || strings.Contains(r.Reason, "hunter2") {
+		t.Errorf("%q, printed %q", r.Reason, out)
+	}
 }
 
 func TestNoPlaceForRecordsFailsNothing(t *testing.T) {

@@ -55,10 +55,13 @@ func (r *runner) command(ctx context.Context, phase string, s plan.Step) bool {
 // until gives the step's end, and in words whose time that is.
 func (r *runner) until(s plan.Step) (time.Time, string) {
 	if own := time.Now().Add(s.Timeout); s.Timeout > 0 && own.Before(r.deadline) {
-		return own, "the step's timeout is " + s.Timeout.String()
+		return own, ownTimeout + s.Timeout.String()
 	}
 	return r.deadline, fmt.Sprintf("the event's time is up (%s, from %s)", r.Plan.Budget, r.Plan.BudgetFrom)
 }
+
+// ownTimeout begins the reason of a step that used up its own time and not the event's.
+const ownTimeout = "the step's timeout is "
 
 // try runs a step's process once.
 func (r *runner) try(ctx context.Context, s plan.Step, end time.Time) (proc.Ending, []string) {

@@ -22,30 +22,45 @@ const (
 // Summary is the last thing that a failed run prints: which step, why, its last lines, where the log is, what to do
 // next, and the verdict last. With the CodeDeploy agent's tags it has at most 1,800 characters, no line over 200.
 func Summary(r Result, notes []string) string {
-	head := []string{"---- wingman: " + string(r.Event) + " of " + orElse(r.Deployment.ID, "no deployment") + where(r) + " ----"}
-	head = append(head, step(r)...)
-	var foot []string
+	for wrap := true; ; {
+		head, foot := frame(r, notes, wrap)
+		room := summaryChars
+		for _, l := range append(append([]string{}, head...), foot...) {
+			room -= cost(fit(l))
+		}
+		switch { // what is too much goes, the least needed first: what notes say stands in the output and the log as well
+		case room < 0 && wrap:
+			wrap = false
+		case room < 0 && len(notes) > 0:
+			notes = notes[:len(notes)-1]
+		default:
+			var b strings.Builder
+			for _, l := range append(append(head, output(r.Output, room)...), foot...) {
+				b.WriteString(fit(l) + "\n")
+			}
+			return b.String()
+		}
+	}
+}
+
+// frame is what stands before a step's last lines, and what stands behind them.
+func frame(r Result, notes []string, wrap bool) (head, foot []string) {
+	head = []string{"---- wingman: " + string(r.Event) + " of " + orElse(r.Deployment.ID, "no deployment") + where(r) + " ----"}
+	head = append(head, step(r, wrap)...)
 	for _, n := range notes {
 		foot = append(foot, "note:    "+n)
 	}
 	if r.Log != "" {
-		foot = append(foot, "log:     "+r.Log+"  (wingman logs "+r.ID+")")
+		log := "log:     " + r.Log
+		if !r.Away {
+			log += "  (wingman logs " + r.ID + ")"
+		}
+		foot = append(foot, log)
 	}
 	for i, line := range next(r) {
 		foot = append(foot, []string{"next:    ", "         "}[min(i, 1)]+line)
 	}
-	foot = append(foot, "verdict: "+string(r.Event)+" "+strings.ToUpper(said(r.Verdict))+": "+r.Reason)
-
-	room := summaryChars
-	for _, l := range append(append([]string{}, head...), foot...) {
-		room -= cost(fit(l))
-	}
-	lines := append(append(head, output(r.Output, room)...), foot...)
-	var b strings.Builder
-	for _, l := range lines {
-		b.WriteString(fit(l) + "\n")
-	}
-	return b.String()
+	return head, append(foot, "verdict: "+string(r.Event)+" "+strings.ToUpper(said(r.Verdict))+": "+r.Reason)
 }
 
 func where(r Result) string {
@@ -56,7 +71,7 @@ func where(r Result) string {
 }
 
 // step says which step failed and why; the steps before it in one line.
-func step(r Result) []string {
+func step(r Result, wrap bool) []string {
 	if r.Failed == nil {
 		return nil
 	}
@@ -70,10 +85,28 @@ func step(r Result) []string {
 			done++
 		}
 	}
-	return []string{
-		fmt.Sprintf("step:    %q (%s), after %s; %d of %d steps run so far succeeded", r.Failed.Name, r.Failed.Kind, short(r.Failed.Duration), done, n),
-		"reason:  " + r.Failed.Reason,
+	head := fmt.Sprintf("step:    %q (%s), after %s; %d of %d steps run so far succeeded", r.Failed.Name, r.Failed.Kind, short(r.Failed.Duration), done, n)
+	reason := "reason:  " + r.Failed.Reason
+	if !wrap {
+		return []string{head, reason}
 	}
+	return append([]string{head}, wrapped(reason)...)
+}
+
+// wrapped gives a line too long for the console as up to three, cut between words, the last as fit cuts it: what to
+// type must not fall out of a reason's middle.
+func wrapped(line string) []string {
+	const indent = "         "
+	lines := []string{}
+	for room := summaryLine - agentTag; len(lines) < 2 && utf8.RuneCountInString(line) > room; {
+		chars := []rune(line)[:room]
+		cut := strings.LastIndexByte(string(chars), ' ')
+		if cut <= len(indent) {
+			break
+		}
+		lines, line = append(lines, line[:cut]), indent+line[cut+1:]
+	}
+	return append(lines, line)
 }
 
 // output gives as many of the last lines as there is room for.
@@ -106,13 +139,19 @@ func next(r Result) []string {
 	case r.Verdict == journal.Cancelled:
 		advice = "CodeDeploy or someone ended it; if it was CodeDeploy's timeout, raise `timeout` of wingman's entry in appspec.yml"
 	case r.Verdict == journal.TimedOut:
-		advice = "see in the log what it waited for; if it needs longer, raise the step's `timeout` in wingman.yml and appspec.yml's"
+		advice = "see in the log what it waited for; if it needs longer, raise the `timeout` of wingman's entry in appspec.yml"
+		if r.Failed != nil && strings.HasPrefix(r.Failed.Reason, ownTimeout) {
+			advice = "see in the log what it waited for; if it needs longer, raise the step's `timeout` in wingman.yml"
+		}
 	case r.Failed == nil:
 		advice, command = "see what would run:", "wingman plan "+string(r.Event)+" --revision "+r.Revision
 	case r.Failed.ExitCode != nil || r.Failed.Signal != "":
 		advice = fmt.Sprintf("see the log; mend %q in the revision and deploy again", r.Failed.Name)
+		if r.Log == "" {
+			advice = strings.TrimPrefix(advice, "see the log; ")
+		}
 	case r.Failed.Kind == "script" || r.Failed.Kind == "command":
-		advice = "mend that in the revision (`wingman lint` finds it before a deployment does) and deploy again"
+		advice = "mend that, in the revision or on this host, and deploy again"
 	case r.Event != lifecycle.ValidateService:
 		advice, command = "run the event again, on the instance:", "wingman hook "+string(r.Event)+" --revision "+r.Revision
 	default:

@@ -112,6 +112,17 @@ var summaries = map[string]struct {
 		r.Reason = r.Failed.Reason
 		r.Failed.Name = strings.Repeat("n", 500)
 	}},
+	"crlf": {nil, func(r *Result) {
+		file := "/opt/codedeploy-agent/deployment-root/11111111-2222-3333-4444-555555555555/d-ABC123DEF/deployment-archive/scripts/start.sh"
+		r.Failed.ExitCode = nil
+		r.Failed.Reason = "cannot start: " + file + " has Windows line endings (CRLF), so that its #! line asks for \"/bin/sh\\r\": mend it by `sed -i 's/\\r$//' " + file + "`, and for good by `*.sh text eol=lf` in .gitattributes"
+		r.Reason = `step "start": ` + r.Failed.Reason
+	}},
+	"too-much": {[]string{strings.Repeat("a ", 300), strings.Repeat("b ", 300), strings.Repeat("c ", 300), strings.Repeat("d ", 300)}, func(r *Result) {
+		r.Event = lifecycle.ApplicationStop
+		r.Failed.Reason = strings.Repeat("long ", 500)
+		r.Reason, r.Application = r.Failed.Reason, strings.Repeat("app ", 100)
+	}},
 	"hostile": {nil, func(r *Result) {
 		r.Output = []string{"\x1b[31mred\x1b[0m", "nul\x00nul", "caf\xe9", "a\rb"}
 		r.Failed.Reason = "two\nlines"

@@ -15,16 +15,16 @@ import (
 	"testing"
 )
 
-// recorded is one answer of AWS itself; testdata/aws-recorded/README.md says whose.
-type recorded struct {
+// recordedAnswer is one answer of AWS itself; testdata/aws-recorded/README.md says whose.
+type recordedAnswer struct {
 	Operation string
 	Status    int `json:"status_code"`
 	Data      map[string]any
 	Source    string
 }
 
-// recordings gives the recorded answers of an operation.
-func recordings(t *testing.T, operation string) (found []recorded) {
+// answersOf gives the recorded answers of an operation.
+func answersOf(t *testing.T, operation string) (found []recordedAnswer) {
 	t.Helper()
 	service, _, _ := strings.Cut(operation, ".")
 	f, err := os.Open(filepath.Join("testdata", "aws-recorded", service+".jsonl"))
@@ -35,7 +35,7 @@ func recordings(t *testing.T, operation string) (found []recorded) {
 	lines := bufio.NewScanner(f)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
-		var r recorded
+		var r recordedAnswer
 		if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
 			t.Fatal(err)
 		}
@@ -134,8 +134,8 @@ func tree(t *testing.T, b []byte) map[string]any {
 	return out
 }
 
-// TestRecorded holds our answers against AWS's own: which members are there, also when they are empty, and which are not.
-func TestRecorded(t *testing.T) {
+// TestRecordedDeploy holds our answers against AWS's own: which members are there, also when they are empty, and which are not.
+func TestRecordedDeploy(t *testing.T) {
 	s := newRig(t, 1, DeploymentGroupSpec{}, Config{})
 	var balancer, tcp string
 	s.do(func() {
@@ -176,7 +176,7 @@ func TestRecorded(t *testing.T) {
 			if service != "codedeploy" {
 				name = ""
 			}
-			all := recordings(t, c.operation)
+			all := answersOf(t, c.operation)
 			theirs := members(all[(c.which+len(all))%len(all)].Data, "", map[string]bool{})
 			ours := members(s.raw(name, c.body), "", map[string]bool{})
 			for k := range theirs {
@@ -191,8 +191,13 @@ func TestRecorded(t *testing.T) {
 			}
 		})
 	}
-	words := recordings(t, "codedeploy.GetDeploymentGroup")
-	i := slices.IndexFunc(words, func(r recorded) bool { return r.Status == 400 })
+}
+
+// TestRecordedDeployRefusal holds our words against AWS's.
+func TestRecordedDeployRefusal(t *testing.T) {
+	s := newRig(t, 1, DeploymentGroupSpec{}, Config{})
+	words := answersOf(t, "codedeploy.GetDeploymentGroup")
+	i := slices.IndexFunc(words, func(r recordedAnswer) bool { return r.Status == 400 })
 	theirs := words[i].Data["Error"].(map[string]any)
 	ours := s.raw("GetDeploymentGroup", `{"applicationName":"shop","deploymentGroupName":"World"}`)
 	if ours["__type"] != theirs["Code"] || ours["message"] != theirs["Message"] {
