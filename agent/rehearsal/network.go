@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strconv"
 	"sync"
+	"time"
 )
 
 // network is where the instances are on this machine. On Linux each has an address of its own, 127.0.X.N; two rehearsals
@@ -35,7 +36,7 @@ func newNetwork(env map[string]string, instances int, alone bool) (*network, err
 	}
 	n.next = n.wanted
 	if n.anywhere {
-		n.taken = !isFree("", n.wanted)
+		n.taken = !isFree("127.0.0.1", n.wanted)
 		return n, nil
 	}
 	first := rand.IntN(250)
@@ -52,7 +53,7 @@ func newNetwork(env map[string]string, instances int, alone bool) (*network, err
 	if _, asks := env["ADDRESS"]; asks {
 		n.port = n.common(instances)
 	}
-	n.taken = n.port != 0 && n.port != n.wanted || n.port == 0 && !isFree("", n.wanted)
+	n.taken = n.port != 0 && n.port != n.wanted || n.port == 0 && !isFree("127.0.0.1", n.wanted)
 	return n, nil
 }
 
@@ -87,7 +88,7 @@ func (n *network) portFor() int {
 	defer n.mu.Unlock()
 	p := n.next
 	n.next++
-	if !isFree("", p) {
+	if !isFree("127.0.0.1", p) {
 		return anyPort()
 	}
 	return p
@@ -100,13 +101,15 @@ func (n *network) close() error {
 	return n.claim.Close()
 }
 
+// isFree says that nobody answers there. It does not listen itself: that would be in the way of an application that
+// starts at that moment.
 func isFree(address string, port int) bool {
-	l, err := net.Listen("tcp", net.JoinHostPort(address, strconv.Itoa(port)))
+	c, err := net.DialTimeout("tcp", net.JoinHostPort(address, strconv.Itoa(port)), time.Second)
 	if err != nil {
-		return false
+		return true
 	}
-	l.Close()
-	return true
+	c.Close()
+	return false
 }
 
 // anyPort is one that nobody uses now; 0 where there is none.

@@ -1,10 +1,12 @@
 package rehearsal
 
 import (
+	"fmt"
 	"net"
 	"strconv"
 
 	"github.com/codedeploy-wingman/wingman/agent/awssim"
+	"github.com/codedeploy-wingman/wingman/agent/lifecycle"
 )
 
 // record puts a deployment as CodeDeploy has it together with what the instances' CodeDeploy agents reported.
@@ -30,6 +32,9 @@ func (r *rehearsal) record(v awssim.DeploymentView) Deployment {
 				out.Verdict = Failed // also where CodeDeploy says so, and not the CodeDeploy agent
 				if out.Message == "" {
 					out.Message = e.Message
+				}
+				if out.Name == lifecycle.AllowTraffic {
+					out.Message += fmt.Sprintf("\nwingman: the target did not become healthy: GET %s on its ADDRESS:PORT; the real AWS would have waited an hour for it", r.Health)
 				}
 			}
 			in.Events = append(in.Events, out)

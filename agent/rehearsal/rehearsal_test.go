@@ -37,7 +37,7 @@ func bundle(t *testing.T, files map[string]string) string {
 // rehearseIt runs a rehearsal at a quick AWS, and sees that nothing but logs is left of it.
 func rehearseIt(t *testing.T, c Config) Result {
 	t.Helper()
-	c.Scratch, c.Env, c.delays = t.TempDir(), os.Environ(), awssim.Delays{Launch: 50 * time.Millisecond, Register: 200 * time.Millisecond, Deregister: 200 * time.Millisecond}
+	c.Scratch, c.Env, c.delays = t.TempDir(), os.Environ(), awssim.Delays{Launch: 50 * time.Millisecond, Register: 200 * time.Millisecond, Deregister: 200 * time.Millisecond, Traffic: 5 * time.Second}
 	res, err := Run(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
@@ -185,7 +185,7 @@ func TestMisuse(t *testing.T) {
 func helloRevision(t *testing.T) string {
 	t.Helper()
 	dir := bundle(t, map[string]string{
-		"appspec.yml": "version: 0.0\nos: linux\nhooks:\n  ApplicationStop: [{location: stop.sh}]\n  ApplicationStart: [{location: start.sh}]\n  BeforeBlockTraffic: [{location: block.sh}]\n",
+		"appspec.yml": "version: 0.0\nos: linux\nhooks:\n  ApplicationStop: [{location: stop.sh, timeout: 20}]\n  ApplicationStart: [{location: start.sh, timeout: 20}]\n  BeforeBlockTraffic: [{location: block.sh, timeout: 20}]\n",
 		"start.sh":    "#!/bin/sh\n\"${0%/*}/hello\" -listen \"$ADDRESS:$PORT\" >/dev/null 2>&1 </dev/null &\necho $! >\"$WINGMAN_REHEARSAL_ROOT/pid\"\n",
 		"stop.sh":     "#!/bin/sh\nif [ -f \"$WINGMAN_REHEARSAL_ROOT/pid\" ]; then p=$(cat \"$WINGMAN_REHEARSAL_ROOT/pid\"); kill \"$p\"; while kill -0 \"$p\" 2>/dev/null; do sleep 0.05; done; fi\n",
 		"block.sh":    "#!/bin/sh\n",
@@ -247,6 +247,19 @@ func TestALostRequestIsNoSuccess(t *testing.T) {
 	res := rehearseIt(t, Config{Dir: dir, Type: InPlace, Original: 1})
 	if res.Succeeded || res.Traffic.Lost == 0 || len(res.Traffic.Losses) == 0 || !strings.Contains(strings.Join(res.Why, ";"), "requests were lost") {
 		t.Errorf("got %+v, %+v", res.Why, res.Traffic)
+	}
+}
+
+// An application that does not serve on the replacement is found out soon, although CodeDeploy would wait for an hour.
+func TestATargetThatIsNeverHealthy(t *testing.T) {
+	t.Parallel()
+	dir := helloRevision(t)
+	if err := os.WriteFile(filepath.Join(dir, "start.sh"), []byte("#!/bin/sh\ncase $WINGMAN_REHEARSAL_ROOT in *replacement*) exit 0;; esac\n\"${0%/*}/hello\" -listen \"$ADDRESS:$PORT\" >/dev/null 2>&1 </dev/null &\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	res := rehearseIt(t, Config{Dir: dir, Original: 1})
+	if f := res.Failure; res.Succeeded || f == nil || f.Name != lifecycle.AllowTraffic || f.Message == "" || res.Traffic.Lost > 0 {
+		t.Errorf("got %+v, %+v, %+v", res.Why, f, res.Traffic)
 	}
 }
 

@@ -22,9 +22,10 @@ const (
 	green       = "green" // a replacement that is there already; one that CodeDeploy copies has its own name
 )
 
-// pace is simulated AWS's: slow enough to watch, and to send requests meanwhile.
+// pace is simulated AWS's: slow enough to watch, and to send requests meanwhile. A target that does not become healthy
+// is told after 30 s, not after an hour.
 func pace() awssim.Delays {
-	return awssim.Delays{Launch: 300 * time.Millisecond, Register: time.Second, Deregister: time.Second}
+	return awssim.Delays{Launch: 300 * time.Millisecond, Register: time.Second, Deregister: time.Second, Traffic: 30 * time.Second}
 }
 
 // play is the whole of it: the scene, the first deployment, the one that is rehearsed, and what wingman does after it.
