@@ -162,6 +162,9 @@ func (e *Engine) Run(ctx context.Context, req Request, out io.Writer) (run.Resul
 		c.Notes = append(c.Notes, err.Error())
 	}
 	res := run.Run(ctx, c)
+	if res.Verdict == journal.Succeeded { // else the summary is the last that is said
+		g.remind(out)
+	}
 	e.prune(c.Journal, p.Log.Keep)
 	return res, nil
 }

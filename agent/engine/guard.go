@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	mathrand "math/rand/v2"
 	"slices"
 	"strings"
@@ -136,6 +137,19 @@ func (g *guardian) failures() (notes []string) {
 		}
 	}
 	return notes
+}
+
+// remind says after the last event that blocks traffic what is still held, and what gives it back.
+func (g *guardian) remind(out io.Writer) {
+	if g.event != lifecycle.AfterBlockTraffic {
+		return
+	}
+	all, _ := g.journal.Guards() // as in failures
+	for _, r := range all {
+		if r.Deployment.ID == g.deployment.ID && r.Holds && r.Closed.IsZero() {
+			fmt.Fprintf(out, "wingman: guard of %s: holds until this deployment is over, at the latest %s; wingman guard reap gives back then\n", r.ScalingGroup, r.Until.Local().Format("15:04 MST"))
+		}
+	}
 }
 
 // Facts are what a step's `when` asks for.
