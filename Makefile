@@ -9,7 +9,7 @@ build: ## bin/wingman and the demo's application
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/wingman ./cmd/wingman
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/hello ./agent/rehearsal/app
 
-demo: build ## this repository's own revision, through its lifecycle events, on this machine
+demo: build ## a whole blue/green deployment of this repository's own revision, on simulated AWS
 	bin/wingman rehearse .
 
 test: build ## everything that can be tested on this machine

@@ -9,5 +9,5 @@
 //	revision           the unpacked bundle: appspec.yml, scripts, and optionally wingman.yml
 //	step               one thing that an event does: a script, a command, a check
 //	run                one execution of one event's steps on this instance, with an id and a record
-//	rehearsal          a whole deployment of a revision on this machine
+//	rehearsal          a whole deployment of a revision on this machine, against simulated AWS
 package agent

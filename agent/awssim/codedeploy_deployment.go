@@ -293,10 +293,3 @@ func (s *Sim) become(d *deployment, status string) {
 		g.LastSuccessful, g.Revision = last, d.Revision
 	}
 }
-
-func (d *deployment) failureText() string {
-	if d.Failure == nil {
-		return ""
-	}
-	return d.Failure.Code + ": " + d.Failure.Message
-}

@@ -99,6 +99,30 @@ func (s *Sim) AddApplication(name string) (err error) {
 
 // AddDeploymentGroup makes a deployment group.
 func (s *Sim) AddDeploymentGroup(spec DeploymentGroupSpec) error {
+	body, err := s.deploymentGroupBody(spec)
+	if err != nil {
+		return err
+	}
+	s.do(func() {
+		_, err = createDeploymentGroup(&call{Sim: s, st: s.state, body: body}, &groupInput{ApplicationName: spec.Application, DeploymentGroupName: spec.Name})
+	})
+	return err
+}
+
+// ChangeDeploymentGroup makes a deployment group be as described, as UpdateDeploymentGroup does.
+func (s *Sim) ChangeDeploymentGroup(spec DeploymentGroupSpec) error {
+	body, err := s.deploymentGroupBody(spec)
+	if err != nil {
+		return err
+	}
+	s.do(func() {
+		_, err = updateDeploymentGroup(&call{Sim: s, st: s.state, body: body}, &groupInput{ApplicationName: spec.Application, CurrentDeploymentGroupName: spec.Name})
+	})
+	return err
+}
+
+// deploymentGroupBody is what a client would send.
+func (s *Sim) deploymentGroupBody(spec DeploymentGroupSpec) ([]byte, error) {
 	in := answer{"serviceRoleArn": "arn:aws:iam::" + s.Account + ":role/CodeDeployServiceRole", "autoScalingGroups": spec.ScalingGroups, "deploymentConfigName": cmp.Or(spec.Config, "CodeDeployDefault.OneAtATime")}
 	way := style{"IN_PLACE", "WITHOUT_TRAFFIC_CONTROL"}
 	if len(spec.TargetGroups) > 0 {
@@ -117,14 +141,7 @@ func (s *Sim) AddDeploymentGroup(spec DeploymentGroupSpec) error {
 		in["autoRollbackConfiguration"] = autoRollback{true, []string{"DEPLOYMENT_FAILURE", "DEPLOYMENT_STOP_ON_REQUEST"}}
 	}
 	in["deploymentStyle"] = way
-	body, err := json.Marshal(in)
-	if err != nil {
-		return err
-	}
-	s.do(func() {
-		_, err = createDeploymentGroup(&call{Sim: s, st: s.state, body: body}, &groupInput{ApplicationName: spec.Application, DeploymentGroupName: spec.Name})
-	})
-	return err
+	return json.Marshal(in)
 }
 
 func (spec DeploymentGroupSpec) blueGreen() *blueGreen {

@@ -24,7 +24,7 @@ func signer(context.Context) (aws.Credentials, error) {
 
 // deployer is the real SDK's client.
 func (s *rig) deployer() *codedeploy.Client {
-	return codedeploy.New(codedeploy.Options{Region: "eu-west-1", BaseEndpoint: aws.String(s.URL()), Credentials: aws.CredentialsProviderFunc(signer), RetryMaxAttempts: 1})
+	return codedeploy.New(codedeploy.Options{Region: "eu-west-1", BaseEndpoint: aws.String(s.URL()), Credentials: aws.CredentialsProviderFunc(signer), HTTPClient: whole{}, RetryMaxAttempts: 1})
 }
 
 // exception is the name of an API's error, or nothing.

@@ -15,6 +15,7 @@ type Delays struct {
 	Spot       time.Duration // from a Spot interruption's notice to the instance's end (AWS: 2 minutes); default 500 ms
 	Lost       time.Duration // until an instance that is gone in the middle of an event fails it (AWS: 1 h); a twelfth of it between events; default 600 ms
 	Timeout    time.Duration // the longest a lifecycle event may take; default 1 h, as AWS's
+	Traffic    time.Duration // the longest AllowTraffic or BlockTraffic may take; default Timeout
 	Minute     time.Duration // one minute of a deployment's waits, for its rerouting and before blue's end; default 100 ms
 }
 
@@ -35,6 +36,7 @@ func (d Delays) withDefaults() Delays {
 	or(&d.Spot, 500*time.Millisecond)
 	or(&d.Lost, 600*time.Millisecond)
 	or(&d.Timeout, time.Hour)
+	or(&d.Traffic, d.Timeout)
 	or(&d.Minute, 100*time.Millisecond)
 	return d
 }

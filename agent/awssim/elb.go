@@ -226,7 +226,7 @@ func (s *Sim) probe(tg *targetGroup, r *registration) {
 		return
 	}
 	if s.Health == nil || s.virtual() {
-		s.verdict(tg, r, in == nil || !in.Broken, "")
+		s.verdict(tg, r, in == nil || !in.Broken && !in.Sick, "")
 		return
 	}
 	if s.ctx.Err() != nil {

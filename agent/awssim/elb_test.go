@@ -15,7 +15,7 @@ import (
 
 // balancer is the real SDK's client.
 func (s *rig) balancer() *elb.Client {
-	return elb.New(elb.Options{Region: "eu-west-1", BaseEndpoint: aws.String(s.URL()), Credentials: aws.CredentialsProviderFunc(signer), RetryMaxAttempts: 1})
+	return elb.New(elb.Options{Region: "eu-west-1", BaseEndpoint: aws.String(s.URL()), Credentials: aws.CredentialsProviderFunc(signer), HTTPClient: whole{}, RetryMaxAttempts: 1})
 }
 
 // health gives each target's state and reason as the SDK reads them, without the ids.

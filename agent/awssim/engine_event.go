@@ -27,7 +27,11 @@ func (s *Sim) event(d *deployment, t *target, name string, then func(ok bool)) {
 	e.Status, e.Start = "InProgress", seconds{s.now()}
 	s.tell(Progress{Deployment: t.Deployment, Instance: t.ID, Label: t.Label, Event: name, Status: e.Status})
 	s.watch(t, e, then)
-	s.after(s.Delays.Timeout, func() {
+	limit := s.Delays.Timeout
+	if name == "AllowTraffic" || name == "BlockTraffic" {
+		limit = s.Delays.Traffic
+	}
+	s.after(limit, func() {
 		s.report(t, e, Outcome{ErrorCode: "UnknownError", Message: "The lifecycle event did not complete within the time allowed."}, then)
 	})
 	report := func(o Outcome) {

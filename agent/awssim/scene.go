@@ -140,9 +140,14 @@ func (s *Sim) Break(id string) error {
 	return s.on(id, func(in *instance) { in.Broken = true })
 }
 
-// Mend ends Break. Auto Scaling keeps calling unhealthy what it has marked.
+// Sicken makes an instance's application fail its load balancers' health checks, while EC2 finds nothing wrong with it.
+func (s *Sim) Sicken(id string) error {
+	return s.on(id, func(in *instance) { in.Sick = true })
+}
+
+// Mend ends Break and Sicken. Auto Scaling keeps calling unhealthy what it has marked.
 func (s *Sim) Mend(id string) error {
-	return s.on(id, func(in *instance) { in.Broken = false })
+	return s.on(id, func(in *instance) { in.Broken, in.Sick = false, false })
 }
 
 // Spot gives an instance notice that EC2 interrupts it, and after Delays.Spot EC2 terminates it, whatever is suspended:

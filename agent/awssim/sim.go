@@ -30,7 +30,7 @@ type Config struct {
 	Addresses func(n int) string
 
 	// Health is what a load balancer's health check finds; a reason is one of Target.ResponseCodeMismatch,
-	// Target.Timeout, Target.FailedHealthChecks. nil, and on a virtual clock: an instance is healthy unless it is broken.
+	// Target.Timeout, Target.FailedHealthChecks. nil, and on a virtual clock: an instance is healthy unless it is broken or sick.
 	Health func(Target) (healthy bool, reason string)
 	// Deployed is told what happens in deployments, in order and as it happens: the simulator waits for it meanwhile,
 	// so that it has to be quick and must not call the simulator.

@@ -1,6 +1,9 @@
 package awssim
 
 import (
+	"bytes"
+	"io"
+	"net/http"
 	"testing"
 	"time"
 
@@ -29,6 +32,22 @@ func start(t testing.TB, c Config) *Sim {
 	return s
 }
 
+// whole is an HTTP client that reads an answer to its end before the SDK sees it. The SDK closes a request's body as soon
+// as the answer begins; where that comes sooner than the end of the writing, as it can on loopback, net/http closes the
+// connection under the rest of the answer. Against real AWS the SDK's retries cover it; these clients try once.
+type whole struct{}
+
+func (whole) Do(r *http.Request) (*http.Response, error) {
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	body, err := io.ReadAll(resp.Body)
+	resp.Body.Close()
+	resp.Body = io.NopCloser(bytes.NewReader(body))
+	return resp, err
+}
+
 // clients are the SDK's, speaking to a simulated AWS as one caller. They try once.
 type clients struct {
 	asg *autoscaling.Client
@@ -38,7 +57,7 @@ type clients struct {
 }
 
 func as(s *Sim, key string) clients {
-	c := aws.Config{Region: s.Region, BaseEndpoint: aws.String(s.URL()), RetryMaxAttempts: 1,
+	c := aws.Config{Region: s.Region, BaseEndpoint: aws.String(s.URL()), HTTPClient: whole{}, RetryMaxAttempts: 1,
 		Credentials: credentials.NewStaticCredentialsProvider(key, "secret", "")}
 	return clients{autoscaling.NewFromConfig(c), cloudwatch.NewFromConfig(c), scheduler.NewFromConfig(c), sts.NewFromConfig(c)}
 }

@@ -65,6 +65,7 @@ type instance struct {
 	State           string // of its life cycle in the group: Pending, InService, Terminating, Terminated, …
 	Healthy         bool   // Auto Scaling's word: HealthStatus
 	Broken          bool   // what EC2's status check and the application say
+	Sick            bool   // what the application alone says
 	Protected       bool   // from scale-in
 	Spot            bool
 	Launched        time.Time

@@ -3,6 +3,7 @@ package cli
 import (
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -20,10 +21,15 @@ func BenchmarkGuard(b *testing.B) {
 	if _, err := os.Stat(cli); err != nil {
 		b.Skip("the AWS CLI is not installed: apt-get install awscli")
 	}
+	bin, err := filepath.Abs(filepath.Join("..", "..", "bin", "wingman"))
+	if err != nil {
+		b.Fatal(err)
+	}
 	var wall, cpu, cliWall, cliCPU, release []time.Duration
 	var hookCalls, releaseCalls int
 	for b.Loop() {
 		s := newScene(b, 1)
+		s.bin = bin
 		defer s.sim.Inject(awssim.Fault{Latency: 5 * time.Millisecond})()
 		before := s.scalingCalls()
 		var w, c time.Duration

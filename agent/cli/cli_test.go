@@ -28,6 +28,7 @@ func TestMain(m *testing.M) {
 
 // The scripts in testdata/script are the command line's documentation: what is typed, what comes out, which exit code.
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	testscript.Run(t, testscript.Params{
 		Dir:           filepath.Join("testdata", "script"),
 		UpdateScripts: os.Getenv("UPDATE") != "",
@@ -41,9 +42,11 @@ func TestScripts(t *testing.T) {
 			}
 			e.Setenv("HOOKS", hooks)
 			e.Setenv("WINGMAN_CONFIG", filepath.Join(e.WorkDir, "host.yml"))
+			e.Setenv("TZ", "UTC")
+			e.Values["aws"] = &amazon{}
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"code": code},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"code": code, "aws": aws},
 	})
 }
 

@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -83,10 +84,14 @@ func (a *app) printGuards(found []engine.GroupGuards) error {
 			fmt.Fprintf(w, "  no guard\n")
 		}
 		for _, v := range g.Guards {
-			fmt.Fprintf(w, "  %s\t%s\t%s\n", v.Key, v.Deployment, v.Line())
+			if v.Deployment == "" {
+				fmt.Fprintf(w, "  %s: %s\n", v.Key, v.Line())
+				continue
+			}
+			fmt.Fprintf(w, "  guard %s (%s): %s\n", guard.Whose(v.Deployment), v.Key, v.Line())
 		}
 		for _, s := range g.Suspended {
-			fmt.Fprintf(w, "  %s\tsuspended\t%s: %s\n", s.Process, s.By, s.Reason)
+			fmt.Fprintf(w, "    %s\tsuspended by %s\t%s\n", s.Process, s.By, s.Reason)
 		}
 	}
 	return w.Flush()
@@ -120,7 +125,7 @@ EXIT STATUS
 				return err
 			}
 			looked, err := a.engine().SuspendByHand(c.Context(), groups, deployment, window, set)
-			return a.printLooked(looked, err)
+			return a.printHeld(looked, err)
 		},
 	}
 	groupFlag(c, &groups)
@@ -128,6 +133,17 @@ EXIT STATUS
 	c.Flags().DurationVar(&window, "for", 0, "how long, where it is for none")
 	c.Flags().StringSliceVar(&processes, "processes", nil, "which (default: guard.original.processes of host.yml)")
 	return c
+}
+
+// printHeld prints what came of holding by hand: what host.yml's mode did not let be held is refused.
+func (a *app) printHeld(looked []engine.Looked, err error) error {
+	if err := a.printLooked(looked, err); err != nil {
+		return err
+	}
+	if slices.ContainsFunc(looked, func(l engine.Looked) bool { return l.State == guard.Observed }) {
+		return failure{exitRefused, errSilent}
+	}
+	return nil
 }
 
 // processList reads process names, which AWS spells in one way only.
@@ -195,6 +211,9 @@ EXIT STATUS
 				return unread
 			}
 			others, err := e.Reap(c.Context(), groups)
+			others = slices.DeleteFunc(others, func(l engine.Looked) bool { // what has just been looked at
+				return l.State == guard.NotDue && slices.ContainsFunc(own, func(o engine.Looked) bool { return o.Group == l.Group && o.Deployment == l.Deployment })
+			})
 			return a.printLooked(append(own, others...), errors.Join(err, unread))
 		},
 	}

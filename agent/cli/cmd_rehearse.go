@@ -1,92 +1,107 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/codedeploy-wingman/wingman/agent/rehearsal"
-	"github.com/codedeploy-wingman/wingman/agent/run"
 )
 
-func (a *app) rehearse() *cobra.Command {
-	var events []string
-	var fail string
-	c := &cobra.Command{
-		Use: "rehearse [DIR] [--events A,B] [--fail EVENT]", Short: "Take a revision through a deployment on this machine", Args: cobra.MaximumNArgs(1),
-		Long: `Take a revision through a deployment on this machine, called as the CodeDeploy agent calls it: from /, with its
-variables, block-traffic events and ApplicationStop from the last successful revision. So there are two deployments: an
-earlier one, of which only a failure is shown, and the one that is rehearsed. Where --events names none of these events
-there is no earlier one.
+// rehearseOptions are the command line's.
+type rehearseOptions struct {
+	events []string
+	fail   string
+	kind   string
+	rehearsal.Config
+}
 
-The hooks run for real, as you. Files are installed below a scratch folder, which the hooks know as
-WINGMAN_REHEARSAL_ROOT; it is removed in the end, and what the hooks left running is ended (on Linux). After a failure
-the logs stay.
+func (a *app) rehearse() *cobra.Command {
+	var o rehearseOptions
+	c := &cobra.Command{
+		Use: "rehearse [DIR]", Short: "Take a revision through a whole deployment on this machine", Args: cobra.MaximumNArgs(1),
+		Long: `Take a revision through a whole deployment on this machine, on simulated AWS: an Auto Scaling group, a load balancer,
+CodeDeploy, and a stand-in for the CodeDeploy agent on each instance. First the original instances get the revision;
+then the deployment that is shown begins, while a load balancer sends them real requests and counts the lost ones.
+
+The hooks run for real, as you, from /, with CodeDeploy's variables; block-traffic events and ApplicationStop come from
+the last successful revision. Each instance has an ADDRESS (127.0.X.N) and a PORT of its own in the hooks' environment
+and in wingman.yml's env where it names them, and a scratch root that the hooks know as WINGMAN_REHEARSAL_ROOT. In the
+end what the hooks left running is ended (on Linux) and the scratch folders are removed; after a failure the logs stay.
 
 EXIT STATUS
-  0    every event succeeded
-  1    an event failed
-  2    the command line or the revision is wrong: nothing was run
+  0    the deployment succeeded (--type rollback: it was rolled back), no request was lost, nothing is left suspended
+  1    it did not
+  2    the command line, the revision or host.yml is wrong: nothing was run
   130  interrupted`,
-		Example: "  wingman rehearse\n  wingman rehearse --fail ValidateService\n  wingman rehearse --events ApplicationStart,ValidateService build/revision",
-		RunE: func(c *cobra.Command, args []string) error {
-			cfg, err := a.rehearsal(args, events, fail)
-			if err != nil {
-				return err
-			}
-			res, err := rehearsal.Run(c.Context(), cfg)
-			switch {
-			case errors.Is(err, rehearsal.ErrUsage):
-				return failure{exitUsage, err}
-			case err != nil:
-				return err
-			}
-			if err := a.printRehearsal(res); err != nil {
-				return err
-			}
-			switch {
-			case c.Context().Err() != nil:
-				return failure{exitInterrupted, errSilent}
-			case !res.Succeeded:
-				return failure{exitFailed, errSilent}
-			}
-			return nil
-		},
+		Example: "  wingman rehearse\n  wingman rehearse --fail ValidateService@replacement-2\n  wingman rehearse --type in-place --original 3 build/revision",
+		RunE:    func(c *cobra.Command, args []string) error { return a.runRehearse(c.Context(), args, o) },
 	}
-	c.Flags().StringSliceVar(&events, "events", nil, "call only these events' hooks (DownloadBundle and Install always run)")
-	c.Flags().StringVar(&fail, "fail", "", "make this event fail, to see what its failure looks like")
+	f := c.Flags()
+	f.StringVar(&o.kind, "type", string(rehearsal.BlueGreen), "blue-green, in-place, or rollback: a blue/green deployment that fails and is rolled back")
+	f.IntVar(&o.Original, "original", 2, "instances that serve now")
+	f.IntVar(&o.Replacement, "replacement", 0, "instances that take over; CodeDeploy copies the originals' group, so another number is a group that is there already (default: as many as originals)")
+	f.StringVar(&o.fail, "fail", "", "make this event fail, EVENT or EVENT@INSTANCE (original-1, replacement-2), to see what its failure looks like")
+	f.StringSliceVar(&o.events, "events", nil, "call only these events' hooks (DownloadBundle and Install always run)")
+	f.StringVar(&o.Health, "health", "/healthz", "the path at which the application says with 2xx that it is well; requests go there, too")
+	f.StringVar(&o.Host, "host", "", "the host.yml that the instances have (default: the built-in settings)")
 	return c
 }
 
+func (a *app) runRehearse(ctx context.Context, args []string, o rehearseOptions) error {
+	cfg, err := a.rehearsal(args, o)
+	if err != nil {
+		return err
+	}
+	res, err := rehearsal.Run(ctx, cfg)
+	switch {
+	case errors.Is(err, rehearsal.ErrUsage):
+		return failure{exitUsage, err}
+	case err != nil:
+		return err
+	}
+	if err := a.printRehearsal(res); err != nil {
+		return err
+	}
+	switch {
+	case res.Interrupted:
+		return failure{exitInterrupted, errSilent}
+	case !res.Succeeded:
+		return failure{exitFailed, errSilent}
+	}
+	return nil
+}
+
 // rehearsal gathers what is to be rehearsed.
-func (a *app) rehearsal(args, events []string, fail string) (rehearsal.Config, error) {
-	c := rehearsal.Config{Env: a.Env}
-	for _, name := range append(append([]string{}, events...), fail) {
-		if name == "" {
-			continue
-		}
+func (a *app) rehearsal(args []string, o rehearseOptions) (rehearsal.Config, error) {
+	c := o.Config
+	c.Env, c.Type = a.Env, rehearsal.Type(o.kind)
+	var err error
+	for _, name := range o.events {
 		e, err := findEvent(name)
 		if err != nil {
 			return c, err
 		}
-		if !has(events, name) {
-			c.Fail = e
-			continue
-		}
 		c.Events = append(c.Events, e)
-		if name == fail {
-			c.Fail = e
+	}
+	if o.Original == 0 {
+		return c, usage("without an original instance there is nothing to replace")
+	}
+	if o.fail != "" {
+		name, on, _ := strings.Cut(o.fail, "@")
+		if c.Fail, err = findEvent(name); err != nil {
+			return c, err
 		}
+		c.FailOn = on
 	}
 	dir := ""
 	if len(args) == 1 {
 		dir = args[0]
 	}
-	var err error
 	if c.Dir, err = a.revision(dir); err != nil {
 		return c, err
 	}
@@ -95,138 +110,22 @@ func (a *app) rehearsal(args, events []string, fail string) (rehearsal.Config, e
 	}
 	if a.output == "text" {
 		c.Show = a.story()
-		after := ""
-		if c.NeedsEarlier() {
-			after = ", after an earlier one"
-		}
-		return c, a.printf("Rehearsal of %s: its deployment on this machine%s.\nThe hooks run for real; files go below a scratch folder that is removed in the end.\n", c.Dir, after)
+		return c, a.printf("Rehearsal of %s: %s, on simulated AWS. The hooks run for real; files go below a scratch folder.\n\n", c.Dir, deploymentWords(c))
 	}
 	return c, nil
 }
 
-func has(all []string, one string) bool {
-	for _, a := range all {
-		if a == one {
-			return true
-		}
+func deploymentWords(c rehearsal.Config) string {
+	if c.Type == rehearsal.InPlace {
+		return fmt.Sprintf("an in-place deployment to %d instances, one at a time", c.Original)
 	}
-	return false
-}
-
-const column = "                      " // the width of an event's name and what stands before it
-
-// story prints what happens as it happens; of the earlier deployment nothing.
-func (a *app) story() func(rehearsal.Progress) {
-	begun := false
-	return func(p rehearsal.Progress) {
-		switch e := p.Event; {
-		case p.Note != "":
-			a.printf("note: %s\n", p.Note)
-		case p.Quiet:
-		case p.Text != "":
-			a.printf("%s| %s\n", column, run.Printable(strings.TrimSuffix(p.Text, "\n")))
-		case p.Hook != "":
-			of := ""
-			if e.From != "" {
-				of = ", from the last successful revision (" + e.From + ")"
-			}
-			a.printf("%s%s\n", p.Hook, of)
-		case e.Verdict == "":
-			if !begun {
-				begun = true
-				a.printf("\n%s\n", p.Deployment)
-			}
-			a.printf("  %-*s", len(column)-2, e.Name)
-			if !e.Name.TakesHooks() {
-				a.printf("(CodeDeploy's own) ")
-			}
-		default:
-			if len(e.Hooks) > 0 {
-				a.printf("%s", column)
-			}
-			a.printf("%s\n", outcome(*e))
-		}
+	n := c.Replacement
+	if n == 0 {
+		n = c.Original
 	}
-}
-
-// outcome is an event's verdict in a few words.
-func outcome(e rehearsal.Event) string {
-	switch e.Verdict {
-	case rehearsal.Succeeded:
-		return "succeeded in " + brief(e.Duration)
-	case rehearsal.Failed:
-		return "FAILED after " + brief(e.Duration)
+	words := fmt.Sprintf("a blue/green deployment, %d original and %d replacement instances", c.Original, n)
+	if c.Type == rehearsal.RollBack {
+		words += ", that fails and is rolled back"
 	}
-	return string(e.Verdict)
-}
-
-func brief(d time.Duration) string {
-	if d < time.Second {
-		return d.Round(time.Millisecond).String()
-	}
-	return d.Round(10 * time.Millisecond).String()
-}
-
-// printRehearsal ends the story with what the user wants to know.
-func (a *app) printRehearsal(res rehearsal.Result) error {
-	if a.output == "json" {
-		return a.json(res)
-	}
-	var b strings.Builder
-	b.WriteString("\n")
-	if e, d, failed := res.Failure(); failed {
-		b.WriteString(broken(res, e, d))
-		return a.printf("%s", b.String())
-	}
-	if !res.Succeeded {
-		b.WriteString("interrupted: what the hooks started was ended\n")
-		return a.printf("%s", b.String())
-	}
-	d := res.Deployments[len(res.Deployments)-1]
-	ran := 0
-	for _, e := range d.Events {
-		if len(e.Hooks) > 0 {
-			ran++
-		}
-	}
-	fmt.Fprintf(&b, "SUCCEEDED: %d events ran hooks, %s in all. What they started was ended, and nothing is left on this machine.\n", ran, brief(d.Duration))
-	return a.printf("%s", b.String())
-}
-
-// codes are the CodeDeploy agent's error codes in the console's words.
-var codes = map[int]string{1: "ScriptMissing", 2: "ScriptNotExecutable", 3: "ScriptTimedOut", 4: "ScriptFailed", 5: "UnknownError", 6: "outputs left open"}
-
-// broken says which event failed and why, what CodeDeploy's console would show of it, and what to do next.
-func broken(res rehearsal.Result, e rehearsal.Event, d rehearsal.Deployment) string {
-	var b strings.Builder
-	which := string(e.Name)
-	if d.Earlier {
-		which += " of the earlier deployment already"
-	}
-	fmt.Fprintf(&b, "FAILED in %s: %s (%s)\n", which, e.Message, codes[e.Code])
-	var missed []string
-	for _, other := range d.Events {
-		if other.Verdict == rehearsal.NotRun {
-			missed = append(missed, string(other.Name))
-		}
-	}
-	if len(missed) > 0 {
-		fmt.Fprintf(&b, "not reached: %s\n", strings.Join(missed, ", "))
-	}
-	if d.Earlier || e.Lost > 0 { // else all of it stands right above
-		b.WriteString("\nCodeDeploy's console would show")
-		if e.Lost > 0 {
-			fmt.Fprintf(&b, " this, and not the %d lines before it", e.Lost)
-		}
-		b.WriteString(":\n")
-		for _, line := range e.Console {
-			fmt.Fprintf(&b, "  | %s\n", run.Printable(line))
-		}
-	}
-	b.WriteString("\n")
-	if res.Logs != "" {
-		fmt.Fprintf(&b, "logs: %s\n", res.Logs)
-	}
-	fmt.Fprintf(&b, "next: mend it in %s, then: wingman lint %s && wingman rehearse %s\n", res.Revision, res.Revision, res.Revision)
-	return b.String()
+	return words
 }

@@ -75,11 +75,11 @@ func TestHookWhenAWSFails(t *testing.T) {
 		{"CodeDeploy hangs", hang("codedeploy", ""), []string{set}},
 		{"policies hang", hang("autoscaling", "DescribePolicies"), []string{set, "headroom"}},
 		{"all is throttled", awssim.Fault{Throttle: true, Service: "autoscaling"}, []string{lost, "throttles"}},
-		{"may not describe", deny("autoscaling", "DescribeAutoScalingGroups"), []string{lost, "may not autoscaling:DescribeAutoScalingGroups"}},
-		{"may not tag", deny("autoscaling", "CreateOrUpdateTags"), []string{lost, "may not autoscaling:CreateOrUpdateTags"}},
-		{"may not suspend", deny("autoscaling", "SuspendProcesses"), []string{lost, "may not autoscaling:SuspendProcesses"}},
+		{"may not describe", deny("autoscaling", "DescribeAutoScalingGroups"), []string{lost, "may not call autoscaling:DescribeAutoScalingGroups"}},
+		{"may not tag", deny("autoscaling", "CreateOrUpdateTags"), []string{lost, "may not call autoscaling:CreateOrUpdateTags"}},
+		{"may not suspend", deny("autoscaling", "SuspendProcesses"), []string{lost, "may not call autoscaling:SuspendProcesses"}},
 		{"may not ask CodeDeploy", deny("codedeploy", ""), []string{set}},
-		{"may not see policies", deny("autoscaling", "DescribePolicies"), []string{set, "may not autoscaling:DescribePolicies"}},
+		{"may not see policies", deny("autoscaling", "DescribePolicies"), []string{set, "may not call autoscaling:DescribePolicies"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -119,7 +119,7 @@ func TestGuardThatMustHold(t *testing.T) {
 	s := newScene(t, 1)
 	s.write("host.yml", "guard: {continue_on_error: false}\n")
 	defer s.sim.Inject(awssim.Fault{Service: "autoscaling", Operation: "SuspendProcesses", Deny: true})()
-	s.says(s.run(s.hook(0)), 1, "GUARD NOT SET on web", "may not autoscaling:SuspendProcesses", "FAILED")
+	s.says(s.run(s.hook(0)), 1, "GUARD NOT SET on web", "may not call autoscaling:SuspendProcesses", "FAILED")
 }
 
 // A state folder that cannot be written or read costs the record, never the guard.
@@ -163,8 +163,8 @@ func TestObserveWritesNothing(t *testing.T) {
 	before := len(s.writes())
 	s.says(s.run(s.hook(0)), 0, "mode observe: would suspend Terminate", "nothing was written")
 	s.says(s.run(s.command(0, "guard", "reap")), 0)
-	s.says(s.run(s.command(0, "guard", "suspend", "--for", "30m")), 3, "mode observe")
-	s.says(s.run(s.command(0, "guard", "suspend", "--deployment", s.deployment)), 3, "mode observe")
+	s.says(s.run(s.command(0, "guard", "suspend", "--for", "30m")), 3, "nothing was written")
+	s.says(s.run(s.command(0, "guard", "suspend", "--deployment", s.deployment)), 3, "nothing was written")
 	s.ends()
 	s.says(s.run(s.command(0, "guard", "reap")), 0)
 	if w := s.writes()[before:]; len(w) > 0 {
@@ -235,8 +235,8 @@ func TestResumeStep(t *testing.T) {
 	}{
 		{"alone", 1, awssim.Fault{Operation: "nothing"}, "given back: resumed Terminate", 0},
 		{"another is in it", 2, awssim.Fault{Operation: "nothing"}, "another instance was in the middle of it", 1},
-		{"may not ask", 1, awssim.Fault{Operation: "ListDeploymentTargets", Deny: true}, "may not codedeploy:ListDeploymentTargets", 1},
-		{"may not resume", 1, awssim.Fault{Operation: "ResumeProcesses", Deny: true}, "may not autoscaling:ResumeProcesses", 1},
+		{"may not ask", 1, awssim.Fault{Operation: "ListDeploymentTargets", Deny: true}, "may not call codedeploy:ListDeploymentTargets", 1},
+		{"may not resume", 1, awssim.Fault{Operation: "ResumeProcesses", Deny: true}, "may not call autoscaling:ResumeProcesses", 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

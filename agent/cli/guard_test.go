@@ -1,7 +1,7 @@
 package cli
 
 import (
-	"context"
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -16,72 +16,29 @@ import (
 	"github.com/codedeploy-wingman/wingman/agent/guard"
 )
 
-// program is the real program, built once for the tests that must be able to kill it.
-var program = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "wingman-test-")
-	if err != nil {
-		return "", err
-	}
-	bin := filepath.Join(dir, "wingman")
-	if out, err := exec.Command("go", "build", "-o", bin, "../../cmd/wingman").CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%w: %s", err, out)
-	}
-	return bin, nil
-})
-
-// scene is a simulated AWS in which a deployment in place stands in BeforeBlockTraffic on every instance of the group
-// web, until it is stopped.
+// scene is a simulated AWS with a deployment in progress, for the real program.
 type scene struct {
 	testing.TB
-	sim        *awssim.Sim
-	deployment string
-	instances  []string
-	dir        string
-	gate       context.Context // done: the CodeDeploy agents report the event's end
-	open       context.CancelFunc
+	amazon
+	dir string
+	bin string // the program: this test's own binary under its name, which TestMain makes it be
 }
 
 func newScene(t testing.TB, n int, operator ...string) *scene {
 	t.Helper()
 	s := &scene{TB: t, dir: t.TempDir()}
-	s.gate, s.open = context.WithCancel(context.Background())
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	t.Cleanup(cancel)
-	sim, err := awssim.New(awssim.Config{Agent: func(c awssim.Command, done func(awssim.Outcome)) {
-		if c.Event == "BeforeBlockTraffic" {
-			<-s.gate.Done()
-		}
-		done(awssim.Outcome{Succeeded: true, ErrorCode: "Success"})
-	}})
+	s.bin = filepath.Join(s.dir, "wingman")
+	self, err := os.Executable()
 	s.must(err)
-	t.Cleanup(func() { s.open(); s.must(sim.Close()) })
-	s.sim = sim
-	arn, err := sim.AddTargetGroup("web", 80)
-	s.must(err)
+	s.must(os.Symlink(self, s.bin))
 	earlier := map[string]time.Time{} // than the seconds around our own suspending, in which an act is taken for ours
 	for _, p := range operator {
-		earlier[p] = sim.Now().Add(-time.Minute)
+		earlier[p] = time.Now().Add(-time.Minute)
 	}
-	s.must(sim.CreateGroup(awssim.GroupSpec{Name: "web", Min: 1, Max: n + 2, Desired: n, TargetGroups: []string{arn}, Suspended: earlier}))
-	s.must(sim.Until(ctx, func() bool { g, _ := sim.Group("web"); return len(g.InService()) == n }))
-	s.must(sim.AddApplication("shop"))
-	s.must(sim.AddDeploymentGroup(awssim.DeploymentGroupSpec{Application: "shop", Name: "web", ScalingGroups: []string{"web"}, TargetGroups: []string{"web"}, Config: "CodeDeployDefault.AllAtOnce"}))
-	s.deployment, err = sim.Deploy(awssim.DeploymentSpec{Application: "shop", Group: "web", Revision: "r1"})
+	a, err := newAmazon(n, earlier)
 	s.must(err)
-	s.must(sim.Until(ctx, func() bool {
-		d, _ := sim.Deployment(s.deployment)
-		in := 0
-		for _, target := range d.Targets {
-			for _, e := range target.Events {
-				if e.Name == "BeforeBlockTraffic" && e.Status == "InProgress" {
-					in++
-				}
-			}
-		}
-		return in == n
-	}))
-	g, _ := sim.Group("web")
-	s.instances = g.InService()
+	t.Cleanup(func() { s.must(a.close()) })
+	s.amazon = *a
 	s.must(os.WriteFile(filepath.Join(s.dir, "appspec.yml"), []byte("version: 0.0\nos: linux\n"), 0o600))
 	return s
 }
@@ -96,12 +53,10 @@ func (s *scene) must(err error) {
 // command is the program as it runs on the i-th instance.
 func (s *scene) command(i int, args ...string) *exec.Cmd {
 	s.Helper()
-	bin, err := program()
-	s.must(err)
 	meta, err := s.sim.IMDS(s.instances[i])
 	s.must(err)
 	home := filepath.Join(s.dir, fmt.Sprint("instance", i))
-	c := exec.Command(bin, args...)
+	c := exec.Command(s.bin, args...)
 	c.Env = []string{"PATH=/usr/bin:/bin", "HOME=" + home, "AWS_ENDPOINT_URL=" + s.sim.URL(), "AWS_EC2_METADATA_SERVICE_ENDPOINT=" + meta, "WINGMAN_STATE_DIR=" + home + "/state", "WINGMAN_LOG_DIR=" + home + "/log",
 		"WINGMAN_CONFIG=" + s.dir + "/host.yml", "LIFECYCLE_EVENT=BeforeBlockTraffic", "DEPLOYMENT_ID=" + s.deployment, "APPLICATION_NAME=shop", "DEPLOYMENT_GROUP_NAME=web", "DEPLOYMENT_GROUP_ID=dg-1"}
 	return c
@@ -112,9 +67,7 @@ func (s *scene) hook(i int) *exec.Cmd { return s.command(i, "hook", "--revision"
 // ends stops the deployment, and waits until it is over.
 func (s *scene) ends() {
 	s.Helper()
-	s.must(s.sim.Stop(s.deployment, false))
-	s.open()
-	s.must(s.sim.Until(s.Context(), func() bool { d, _ := s.sim.Deployment(s.deployment); return d.Over() }))
+	s.must(s.end())
 }
 
 // suspended gives what is suspended on the group, and the number of its guards.
@@ -143,6 +96,7 @@ func TestKilledAtEveryStep(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs the program against simulated AWS for a minute")
 	}
+	t.Parallel()
 	calls := hookCalls(t)
 	if len(calls) < 7 {
 		t.Fatalf("a hook makes only %d calls: %v", len(calls), calls)
@@ -179,14 +133,19 @@ func killed(t *testing.T, k int, after bool) {
 	s := newScene(t, 1, "HealthCheck", "AZRebalance")
 	hook := s.hook(0)
 	var once sync.Once
-	kill := func(awssim.Request) { once.Do(func() { _ = hook.Process.Kill() }) }
+	started := make(chan struct{}) // its first call may come before Start returns
+	kill := func(awssim.Request) { once.Do(func() { <-started; _ = hook.Process.Kill() }) }
 	f := awssim.Fault{Caller: "", Skip: k, Times: 1, Before: kill}
 	if after {
 		f.Before, f.After = nil, kill
 	}
 	defer s.sim.Inject(f)()
-	if out, err := hook.CombinedOutput(); err == nil {
-		t.Fatalf("it was not killed: %s", out)
+	var out bytes.Buffer
+	hook.Stdout, hook.Stderr = &out, &out
+	s.must(hook.Start())
+	close(started)
+	if err := hook.Wait(); err == nil {
+		t.Fatalf("it was not killed: %s", out.String())
 	}
 	s.ends()
 	reaper := s.command(0, "guard", "reap", "--group", "web")
@@ -206,6 +165,7 @@ func TestInstancesAtOnce(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs the program against simulated AWS for a minute")
 	}
+	t.Parallel()
 	for _, n := range []int{2, 8} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			t.Parallel()

@@ -34,7 +34,7 @@ type app struct {
 const about = `wingman stands beside the AWS CodeDeploy agent and runs what a lifecycle event does on this instance.
 
 before       lint [DIR]                         check a revision: appspec.yml, wingman.yml, its scripts
-             rehearse [DIR]                     take a revision through a deployment on this machine
+             rehearse [DIR]                     take a revision through a whole deployment here, on simulated AWS
 on the host  hook [EVENT] [--revision DIR]      run an event's steps (what hooks/wingman.sh calls)
              plan EVENT [--revision DIR]        what would run here, after policy and defaults; changes nothing
              validate [-f FILE] [--watch]       run ValidateService's checks now

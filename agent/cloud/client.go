@@ -36,7 +36,7 @@ const (
 
 // Options are for who runs several instances in one process; each empty one is found in the environment.
 type Options struct {
-	Endpoint string // of all services
+	Endpoint string // of all services; with one the client takes nothing else from the environment, so give all three
 	Metadata string // of the instance's metadata service
 	Region   string
 }
@@ -64,29 +64,59 @@ func (c *Client) load(ctx context.Context) error {
 		metadata := quick()
 		c.meta = imds.New(imds.Options{HTTPClient: metadata, Endpoint: c.Metadata, EnableFallback: aws.FalseTernary,
 			Retryer: retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts = 2 })})
-		opts := []func(*config.LoadOptions) error{
-			config.WithHTTPClient(quick()),
-			config.WithRetryer(func() aws.Retryer {
-				return retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts, o.MaxBackoff = attempts, maxBackoff })
-			}),
-			config.WithEC2RoleCredentialOptions(func(o *ec2rolecreds.Options) { o.Client = c.meta }),
-		}
 		if c.Endpoint != "" {
-			opts = append(opts, config.WithBaseEndpoint(c.Endpoint))
+			c.config = c.apart()
+		} else {
+			c.config, c.err = c.found(ctx)
 		}
-		if c.Region != "" {
-			opts = append(opts, config.WithRegion(c.Region))
+		if c.err == nil && c.config.Region == "" {
+			c.config.Region, c.err = c.region(ctx)
 		}
-		// A context of its own: what the first caller has no time for would be missing for all.
-		start, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*answerTimeout)
-		defer cancel()
-		if c.config, c.err = config.LoadDefaultConfig(start, opts...); c.err == nil && c.config.Region == "" {
-			c.config.Region, c.err = c.region(start)
-		}
-		c.asg, c.deploy = autoscaling.NewFromConfig(c.config), codedeploy.NewFromConfig(c.config)
-		c.alarms, c.sched = cloudwatch.NewFromConfig(c.config), scheduler.NewFromConfig(c.config)
+		c.clients()
 	})
 	return c.err
+}
+
+func (c *Client) clients() {
+	over := func(at **string) { // AWS_ENDPOINT_URL_<SERVICE> goes over the configuration's
+		if c.Endpoint != "" {
+			*at = &c.Endpoint
+		}
+	}
+	c.asg = autoscaling.NewFromConfig(c.config, func(o *autoscaling.Options) { over(&o.BaseEndpoint) })
+	c.deploy = codedeploy.NewFromConfig(c.config, func(o *codedeploy.Options) { over(&o.BaseEndpoint) })
+	c.alarms = cloudwatch.NewFromConfig(c.config, func(o *cloudwatch.Options) { over(&o.BaseEndpoint) })
+	c.sched = scheduler.NewFromConfig(c.config, func(o *scheduler.Options) { over(&o.BaseEndpoint) })
+}
+
+// found is what the environment and the SDK's files say.
+func (c *Client) found(ctx context.Context) (aws.Config, error) {
+	opts := []func(*config.LoadOptions) error{
+		config.WithHTTPClient(quick()), config.WithRetryer(patient),
+		config.WithEC2RoleCredentialOptions(func(o *ec2rolecreds.Options) { o.Client = c.meta }),
+	}
+	if c.Region != "" {
+		opts = append(opts, config.WithRegion(c.Region))
+	}
+	start, cancel := starting(ctx)
+	defer cancel()
+	return config.LoadDefaultConfig(start, opts...)
+}
+
+// apart is for a client that was given its endpoint. Nothing of this machine's user may lead it to the real AWS: no
+// file, key or profile is read, the credentials are the instance's.
+func (c *Client) apart() aws.Config {
+	role := ec2rolecreds.New(func(o *ec2rolecreds.Options) { o.Client = c.meta })
+	return aws.Config{Region: c.Region, BaseEndpoint: &c.Endpoint, HTTPClient: quick(), Retryer: patient, Credentials: aws.NewCredentialsCache(role)}
+}
+
+func patient() aws.Retryer {
+	return retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts, o.MaxBackoff = attempts, maxBackoff })
+}
+
+// starting gives a context of its own: what the first caller has no time for would be missing for all.
+func starting(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), 2*answerTimeout)
 }
 
 // region asks the instance where it is.
@@ -109,6 +139,8 @@ func (c *Client) identity(ctx context.Context) (imds.InstanceIdentityDocument, e
 	if c.document.InstanceID != "" {
 		return c.document, nil
 	}
+	ctx, cancel := starting(ctx)
+	defer cancel()
 	out, err := c.meta.GetInstanceIdentityDocument(ctx, &imds.GetInstanceIdentityDocumentInput{})
 	if err != nil {
 		return imds.InstanceIdentityDocument{}, classify("find this instance", "", err)

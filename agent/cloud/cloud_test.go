@@ -121,10 +121,10 @@ func TestPlace(t *testing.T) {
 		notes  string
 	}{
 		{"all may be asked", nil, func(*guard.Place) {}, ""},
-		{"not the target", []awssim.Fault{deny("GetDeploymentTarget")}, func(*guard.Place) {}, "may not codedeploy:GetDeploymentTarget"},
-		{"not the deployment", []awssim.Fault{deny("GetDeployment")}, func(p *guard.Place) { p.Creator, p.Instances = "unknown", 0 }, "may not codedeploy:GetDeployment"},
-		{"nothing of CodeDeploy", []awssim.Fault{deny("GetDeployment"), deny("GetDeploymentTarget"), deny("GetDeploymentGroup")}, func(p *guard.Place) { p.Creator, p.Instances, p.Originals = "unknown", 0, nil }, "the originals' group: this instance's role may not codedeploy:GetDeploymentGroup"},
-		{"nothing of Auto Scaling", []awssim.Fault{untagged, deny("DescribeAutoScalingInstances")}, func(p *guard.Place) { p.Group = "" }, "may not autoscaling:DescribeAutoScalingInstances"},
+		{"not the target", []awssim.Fault{deny("GetDeploymentTarget")}, func(*guard.Place) {}, "may not call codedeploy:GetDeploymentTarget"},
+		{"not the deployment", []awssim.Fault{deny("GetDeployment")}, func(p *guard.Place) { p.Creator, p.Instances = "unknown", 0 }, "may not call codedeploy:GetDeployment"},
+		{"nothing of CodeDeploy", []awssim.Fault{deny("GetDeployment"), deny("GetDeploymentTarget"), deny("GetDeploymentGroup")}, func(p *guard.Place) { p.Creator, p.Instances, p.Originals = "unknown", 0, nil }, "the originals' group: this role may not call codedeploy:GetDeploymentGroup"},
+		{"nothing of Auto Scaling", []awssim.Fault{untagged, deny("DescribeAutoScalingInstances")}, func(p *guard.Place) { p.Group = "" }, "may not call autoscaling:DescribeAutoScalingInstances"},
 		{"no tags in its metadata", []awssim.Fault{untagged}, func(*guard.Place) {}, ""},
 		{"throttled once", []awssim.Fault{{Operation: "GetDeployment", Throttle: true, Times: 1}}, func(*guard.Place) {}, ""},
 	} {
@@ -211,7 +211,7 @@ func TestErrors(t *testing.T) {
 		kind  cloud.Kind
 		text  string
 	}{
-		{"denied", put, awssim.Fault{Operation: "CreateOrUpdateTags", Deny: true}, cloud.Denied, "this instance's role may not autoscaling:CreateOrUpdateTags"},
+		{"denied", put, awssim.Fault{Operation: "CreateOrUpdateTags", Deny: true}, cloud.Denied, "this role may not call autoscaling:CreateOrUpdateTags"},
 		{"throttled", put, awssim.Fault{Operation: "CreateOrUpdateTags", Throttle: true}, cloud.Throttled, "AWS throttles the account's calls (autoscaling:CreateOrUpdateTags)"},
 		{"throttled by JSON", guard.Call{Op: guard.Status, Deployment: s.deployment.ID}, awssim.Fault{Operation: "GetDeployment", Throttle: true}, cloud.Throttled, "AWS throttles"},
 		{"a group that is gone", guard.Call{Op: guard.Describe, Group: "gone"}, awssim.Fault{Service: "none"}, cloud.Gone, "there is no Auto Scaling group gone"},
@@ -257,7 +257,9 @@ func TestUnreachable(t *testing.T) {
 	closed.Close()
 	for name, l := range map[string]net.Listener{"silent": silent, "closed": closed} {
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-		a := cloud.New(cloud.Options{Endpoint: "http://" + l.Addr().String(), Region: "eu-west-1"}).Guard(ctx, guard.Call{Op: guard.Describe, Group: "web"})
+		t.Setenv("AWS_ENDPOINT_URL", "http://"+l.Addr().String())
+		t.Setenv("AWS_REGION", "eu-west-1")
+		a := cloud.New(cloud.Options{}).Guard(ctx, guard.Call{Op: guard.Describe, Group: "web"})
 		var e *cloud.Error
 		if !errors.As(a.Err, &e) || e.Kind != cloud.Unreachable || !strings.Contains(e.Error(), "AWS does not answer") {
 			t.Errorf("%s: %v", name, a.Err)
@@ -286,7 +288,9 @@ func TestSchedule(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer sim.Close()
-		c := cloud.New(cloud.Options{Endpoint: sim.URL(), Region: sim.Region})
+		t.Setenv("AWS_ENDPOINT_URL", sim.URL())
+		t.Setenv("AWS_REGION", sim.Region)
+		c := cloud.New(cloud.Options{})
 		do := func(op guard.Op, s guard.Schedule) guard.Schedule {
 			t.Helper()
 			a := c.Guard(context.Background(), guard.Call{Op: op, Schedule: s})

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
@@ -43,7 +42,7 @@ type Error struct {
 func (e *Error) Error() string {
 	switch e.Kind {
 	case Denied:
-		return fmt.Sprintf("this instance's role may not %s: allow it (docs/guard.md, Permissions)", e.Action)
+		return fmt.Sprintf("this role may not call %s: allow it (docs/guard.md, Permissions)", e.Action)
 	case Unreachable:
 		asked := ""
 		if e.Action != "" { // which endpoint it is that a private subnet lacks
@@ -61,7 +60,15 @@ func (e *Error) Unwrap() error { return e.Err }
 // Is makes every Gone the guard's ErrGone.
 func (e *Error) Is(target error) bool { return target == guard.ErrGone && e.Kind == Gone }
 
-var denied = regexp.MustCompile(`not authorized to perform:? ?([a-z0-9-]+:[A-Za-z]+)`)
+// actionIn finds the IAM action that AWS's message says is not allowed.
+func actionIn(message string) string {
+	_, after, found := strings.Cut(message, "not authorized to perform:")
+	action := strings.Fields(after)
+	if !found || len(action) == 0 || !strings.Contains(action[0], ":") {
+		return ""
+	}
+	return action[0]
+}
 
 // classify puts an SDK's error into words. action is the IAM action of the call.
 func classify(op, action string, err error) error {
@@ -80,8 +87,8 @@ func classify(op, action string, err error) error {
 	switch {
 	case errors.As(err, &api):
 		e.Kind = kindOf(api.ErrorCode(), api.ErrorMessage())
-		if m := denied.FindStringSubmatch(api.ErrorMessage()); m != nil {
-			e.Action = m[1]
+		if named := actionIn(api.ErrorMessage()); named != "" {
+			e.Action = named
 		}
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &send) && !errors.Is(err, context.Canceled):
 		e.Kind = Unreachable

@@ -3,6 +3,7 @@ package cloud
 import (
 	"context"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 
@@ -42,8 +43,8 @@ func (c *Client) Place(ctx context.Context, d lifecycle.Deployment) (guard.Place
 		func() (err error) { label, err = c.label(ctx, d.ID, p.Instance); return err },
 	)
 	p.Fill(d, kindOfDeployment(deployment), string(label))
-	for _, err := range errs {
-		if err != nil {
+	for _, err := range errs { // a silent AWS need not be named three times
+		if err != nil && !slices.Contains(p.Notes, err.Error()) {
 			p.Notes = append(p.Notes, err.Error())
 		}
 	}

@@ -72,6 +72,10 @@ func (e *Engine) Plan(req Request) (plan.Plan, error) {
 	if err != nil {
 		return plan.Plan{}, UsageError{err}
 	}
+	return planned(req, host)
+}
+
+func planned(req Request, host plan.Host) (plan.Plan, error) {
 	rev, err := load(req)
 	if err != nil {
 		return plan.Plan{}, UsageError{err}
@@ -139,22 +143,28 @@ func (r Request) deployment() lifecycle.Deployment { return lifecycle.FromEnv(r.
 // Run runs the event in this process and prints to out what it prints. The result says how it came out; an error
 // (a UsageError) means that nothing was run.
 func (e *Engine) Run(ctx context.Context, req Request, out io.Writer) (run.Result, error) {
-	p, err := e.Plan(req)
-	if err != nil {
-		return run.Result{}, err
-	}
 	host, err := plan.LoadHost(e.Settings)
 	if err != nil {
 		return run.Result{}, UsageError{err}
 	}
+	p, err := planned(req, host)
+	if err != nil {
+		return run.Result{}, err
+	}
 	d := req.deployment()
-	c := run.Config{ID: newID(p.Event), Plan: p, Deployment: d, Env: req.Env, Out: out, Drain: e.Drain, Journal: journal.New(e.State), Last: last(req)}
+	c := run.Config{ID: newID(p.Event), Plan: p, Deployment: d, Env: req.Env, Out: out, Drain: e.Drain, Journal: journal.New(e.State)}
 	g := &guardian{Engine: e, journal: c.Journal, settings: host.Guard, event: p.Event, deployment: d, budget: p.Budget}
 	c.Action, c.Roles, c.Notes = g, g, g.failures()
+	c.Last = func(ctx context.Context) bool {
+		return last(req, func() lifecycle.Role { return g.Facts(ctx, d).Role })
+	}
 	if c.Log, err = run.OpenLog(e.Logs, d, p.Event, p.Log.MaxSize); err != nil {
 		c.Notes = append(c.Notes, err.Error())
 	}
 	res := run.Run(ctx, c)
+	if res.Verdict == journal.Succeeded { // else the summary is the last that is said
+		g.remind(out)
+	}
 	e.prune(c.Journal, p.Log.Keep)
 	return res, nil
 }
@@ -167,20 +177,23 @@ func (e *Engine) prune(j *journal.Journal, keep int) {
 	}
 }
 
-// last says whether the event is the last on this instance that appspec.yml names. It does not know on which side of
-// a blue/green deployment this instance is: an original's last event is followed, for all it knows, by others.
-func last(req Request) bool {
+// last says whether the event is the last on this instance that appspec.yml names. An original of a blue/green deployment
+// runs the block-traffic events only; which it is has to be asked for where others would follow.
+func last(req Request, role func() lifecycle.Role) bool {
 	spec, err := appspec.Load(req.Revision)
 	if err != nil {
 		return false
 	}
-	var end lifecycle.Event
+	var end, endOfBlock lifecycle.Event
 	for _, ev := range lifecycle.Hookable() {
-		if len(spec.Hooks[string(ev)]) > 0 {
-			end = ev
+		if len(spec.Hooks[string(ev)]) == 0 {
+			continue
+		}
+		if end = ev; ev == lifecycle.BeforeBlockTraffic || ev == lifecycle.AfterBlockTraffic {
+			endOfBlock = ev
 		}
 	}
-	return end == req.Event
+	return end == req.Event || endOfBlock == req.Event && role() == lifecycle.Original
 }
 
 // newID names a run: when, what, and four random bytes.

@@ -83,16 +83,27 @@ func write(t *testing.T, dir, name, text string) {
 	}
 }
 
-// The last event on this instance is the last that appspec.yml names.
+// The last event on this instance is the last that appspec.yml names; on an original, the last that blocks traffic.
 func TestLast(t *testing.T) {
 	dir := t.TempDir()
-	write(t, dir, "appspec.yml", "version: 0.0\nos: linux\nhooks:\n  ValidateService:\n    - location: a.sh\n  AfterInstall:\n    - location: a.sh\n  BeforeAllowTraffic: []\n")
-	for event, want := range map[lifecycle.Event]bool{lifecycle.AfterInstall: false, lifecycle.ValidateService: true, lifecycle.AfterAllowTraffic: false} {
-		if got := last(Request{Event: event, Revision: dir}); got != want {
-			t.Errorf("%s: %t", event, got)
+	write(t, dir, "appspec.yml", "version: 0.0\nos: linux\nhooks:\n  ValidateService:\n    - location: a.sh\n  AfterInstall:\n    - location: a.sh\n  BeforeBlockTraffic:\n    - location: a.sh\n  BeforeAllowTraffic: []\n")
+	for _, tt := range []struct {
+		event lifecycle.Event
+		role  lifecycle.Role
+		want  bool
+	}{
+		{lifecycle.AfterInstall, lifecycle.Original, false},
+		{lifecycle.ValidateService, lifecycle.Replacement, true},
+		{lifecycle.AfterAllowTraffic, lifecycle.Replacement, false},
+		{lifecycle.BeforeBlockTraffic, lifecycle.Original, true},
+		{lifecycle.BeforeBlockTraffic, lifecycle.InPlaceRole, false},
+		{lifecycle.BeforeBlockTraffic, lifecycle.Unknown, false},
+	} {
+		if got := last(Request{Event: tt.event, Revision: dir}, func() lifecycle.Role { return tt.role }); got != tt.want {
+			t.Errorf("%s as %s: %t", tt.event, tt.role, got)
 		}
 	}
-	if last(Request{Revision: t.TempDir()}) {
+	if last(Request{Revision: t.TempDir()}, nil) {
 		t.Error("without appspec.yml nothing is known")
 	}
 }

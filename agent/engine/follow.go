@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/codedeploy-wingman/wingman/agent/guard"
@@ -29,12 +31,14 @@ func (e *Engine) AfterEvent(ctx context.Context) ([]Looked, error) {
 		return nil, UsageError{err}
 	}
 	all, err := journal.New(e.State).Guards()
-	var out []Looked
-	for _, r := range all {
-		if r.Closed.IsZero() {
-			out = append(out, e.follow(ctx, host.Guard, r))
-		}
+	open := slices.DeleteFunc(all, func(r journal.Guard) bool { return !r.Closed.IsZero() })
+	out := make([]Looked, len(open))
+	e.aws()               // made before it is shared
+	var wg sync.WaitGroup // the waits of one guard must not put off what another gives back
+	for i, r := range open {
+		wg.Go(func() { out[i] = e.follow(ctx, host.Guard, r) })
 	}
+	wg.Wait()
 	return out, err
 }
 
@@ -148,33 +152,48 @@ func (e *Engine) Reap(ctx context.Context, groups []string) ([]Looked, error) {
 
 // Say puts the outcome of a look or a release into a line.
 func Say(group string, out guard.Outcome) string {
-	line := fmt.Sprintf("guard of %s", group)
+	line := "guard of " + group
 	if d := out.Record.Deployment; d != "" {
-		line += " for " + d
+		line += " " + guard.Whose(d)
 	}
-	switch out.State {
-	case guard.Released:
-		line += ": given back"
-		if len(out.Resumed) > 0 {
-			line += ": resumed " + join(out.Resumed)
-		}
-	case guard.Kept:
-		line += ": given back but for " + join(out.Held) + ", which another deployment's guard needs"
-	case guard.Disputed:
-		line += ": somebody suspended " + join(out.Disputed) + " again after the guard had: left as it is; wingman guard resume --group " + group + " settles it"
-	case guard.Failed:
-		line += ": " + out.Err.Error()
-	case guard.NotDue:
-		line += ": not due: its deployment is not known to be over, and it ends at the latest " + out.Record.Until.Local().Format("2006-01-02 15:04 MST")
-	case guard.Observed:
-		line += ": mode observe: nothing was written"
-	case guard.Begun, guard.Joined, guard.Holds:
-		line += ": " + join(out.Record.Protect) + " held, at the latest until " + out.Record.Until.Local().Format("2006-01-02 15:04 MST") + before(out)
-	default:
-		line += ": " + string(out.State)
-	}
+	line += ": " + said(group, out)
 	for _, n := range out.Notes {
 		line += "; " + n
 	}
 	return line
+}
+
+func said(group string, out guard.Outcome) string {
+	until := "until the deployment's end, at the latest " + guard.Moment(out.Record.Until)
+	if out.Record.Deployment == guard.Manual {
+		until = "until " + guard.Moment(out.Record.Until)
+	}
+	switch out.State {
+	case guard.Released:
+		switch {
+		case len(out.Resumed) > 0:
+			return "given back: resumed " + join(out.Resumed)
+		case out.Key == "":
+			return "nothing to give back"
+		}
+		return "given back: nothing of it was suspended any more"
+	case guard.Kept:
+		return "given back but for " + join(out.Held) + ", which another deployment's guard needs"
+	case guard.Disputed:
+		return "somebody suspended " + join(out.Disputed) + " again after the guard had: left as it is; wingman guard resume --group " + group + " settles it"
+	case guard.Failed:
+		return out.Err.Error()
+	case guard.NotDue:
+		return "not due: it holds " + until
+	case guard.Frozen:
+		return "not held: headroom is refuse"
+	case guard.Observed:
+		return "guard.mode in host.yml is not enforce: nothing was written"
+	case guard.Begun, guard.Joined, guard.Holds:
+		if len(out.Record.Protect) == 0 {
+			return "holds nothing"
+		}
+		return "holds " + join(out.Record.Protect) + " " + until + before(out)
+	}
+	return string(out.State)
 }

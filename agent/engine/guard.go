@@ -1,11 +1,13 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	mathrand "math/rand/v2"
 	"slices"
 	"strings"
@@ -147,6 +149,19 @@ func (g *guardian) failures() (notes []string) {
 	return notes
 }
 
+// remind says after the last event that blocks traffic what is still held, and what gives it back.
+func (g *guardian) remind(out io.Writer) {
+	if g.event != lifecycle.AfterBlockTraffic {
+		return
+	}
+	all, _ := g.journal.Guards() // as in failures
+	for _, r := range all {
+		if r.Deployment.ID == g.deployment.ID && r.Holds && r.Closed.IsZero() {
+			fmt.Fprintf(out, "wingman: guard of %s: holds until this deployment is over, at the latest %s; wingman guard reap gives back then\n", r.ScalingGroup, r.Until.Local().Format("15:04 MST"))
+		}
+	}
+}
+
 // Facts are what a step's `when` asks for.
 func (g *guardian) Facts(ctx context.Context, _ lifecycle.Deployment) run.Facts {
 	ctx, cancel := context.WithTimeout(ctx, hookLimit)
@@ -267,11 +282,11 @@ func (g *guardian) acted(group string, out guard.Outcome) run.Acted {
 		if len(out.Suspended) == 0 {
 			what = "took over the guard of " + group
 		}
-		return run.Acted{Verdict: journal.Succeeded, Reason: fmt.Sprintf("guard: %s; the deployment's end gives back, at the latest %s%s", what, until, before(out))}
+		return run.Acted{Verdict: journal.Succeeded, Reason: fmt.Sprintf("guard: %s until this deployment is over, at the latest %s%s", what, until, before(out))}
 	case guard.Joined:
-		return run.Acted{Verdict: journal.Succeeded, Reason: fmt.Sprintf("guard: joined on %s: %s held until the deployment's end, at the latest %s%s", group, join(out.Record.Protect), until, before(out))}
+		return run.Acted{Verdict: journal.Succeeded, Reason: fmt.Sprintf("guard: joined on %s: %s held until this deployment is over, at the latest %s%s", group, join(out.Record.Protect), until, before(out))}
 	case guard.Observed:
-		return run.Acted{Verdict: journal.Succeeded, Reason: fmt.Sprintf("guard: mode observe: would suspend %s on %s; nothing was written", join(out.Suspended), group)}
+		return run.Acted{Verdict: journal.Succeeded, Reason: fmt.Sprintf("guard: mode observe: would suspend %s on %s; nothing was written", cmp.Or(join(out.Suspended), "nothing more"), group)}
 	case guard.Frozen:
 		return run.Acted{Verdict: journal.Skipped, Reason: "guard: " + group + " is not held: headroom is refuse, and " + strings.Join(out.Notes, "; "), Notes: out.Notes}
 	}

@@ -2,9 +2,11 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
+	"github.com/codedeploy-wingman/wingman/agent/cloud"
 	"github.com/codedeploy-wingman/wingman/agent/guard"
 	"github.com/codedeploy-wingman/wingman/agent/lifecycle"
 	"github.com/codedeploy-wingman/wingman/agent/plan"
@@ -68,6 +70,10 @@ func (e *Engine) SuspendByHand(ctx context.Context, groups []string, deployment 
 	}
 	if len(groups) == 0 {
 		at, err := e.aws().Place(ctx, lifecycle.Deployment{})
+		var ours *cloud.Error
+		if errors.As(err, &ours) && ours.Kind == cloud.NotEC2 {
+			return nil, UsageError{fmt.Errorf("%v: name a group with --group", err)} // no failure of AWS any more
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -39,7 +39,9 @@ func newWorld(t *testing.T, sw awssim.Switches, operator ...string) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{T: t, Sim: sim, cloud: cloud.New(cloud.Options{Endpoint: sim.URL(), Region: "eu-west-1"})}
+	t.Setenv("AWS_ENDPOINT_URL", sim.URL())
+	t.Setenv("AWS_REGION", sim.Region)
+	w := &world{T: t, Sim: sim, cloud: cloud.New(cloud.Options{})}
 	t.Cleanup(func() { w.must(sim.Close()) })
 	earlier := map[string]time.Time{}
 	for _, p := range operator {
@@ -165,9 +167,9 @@ func TestFailures(t *testing.T) {
 		want  string
 		after string // suspended, until the deployment's end
 	}{
-		{"may not look", awssim.Fault{Operation: "DescribeAutoScalingGroups", Deny: true}, "may not autoscaling:DescribeAutoScalingGroups", ""},
-		{"may not write the tag", awssim.Fault{Operation: "CreateOrUpdateTags", Deny: true}, "may not autoscaling:CreateOrUpdateTags", ""},
-		{"may not suspend", awssim.Fault{Operation: "SuspendProcesses", Deny: true}, "may not autoscaling:SuspendProcesses", ""},
+		{"may not look", awssim.Fault{Operation: "DescribeAutoScalingGroups", Deny: true}, "may not call autoscaling:DescribeAutoScalingGroups", ""},
+		{"may not write the tag", awssim.Fault{Operation: "CreateOrUpdateTags", Deny: true}, "may not call autoscaling:CreateOrUpdateTags", ""},
+		{"may not suspend", awssim.Fault{Operation: "SuspendProcesses", Deny: true}, "may not call autoscaling:SuspendProcesses", ""},
 		{"throttled", awssim.Fault{Operation: "SuspendProcesses", Throttle: true}, "throttles", ""},
 		{"no answer to the suspension", awssim.Fault{Operation: "SuspendProcesses", NoAnswer: true}, "does not answer", all},
 		{"no answer once", awssim.Fault{Operation: "SuspendProcesses", NoAnswer: true, Times: 1}, "", all},
@@ -506,7 +508,8 @@ func TestWithoutADate(t *testing.T) {
 		n     int
 	}{{server.URL, guard.Failed, "", 0}, {w.URL(), guard.Begun, all, 1}} {
 		var out guard.Outcome
-		guard.Run(t.Context(), cloud.New(cloud.Options{Endpoint: tt.at, Region: "eu-west-1"}), func(now time.Time, do guard.Do) { out = w.begin().Do(now, do) })
+		t.Setenv("AWS_ENDPOINT_URL", tt.at)
+		guard.Run(t.Context(), cloud.New(cloud.Options{}), func(now time.Time, do guard.Do) { out = w.begin().Do(now, do) })
 		if out.State != tt.state || out.State == guard.Failed && !strings.Contains(out.Err.Error(), "no Date") {
 			t.Errorf("%s, %v; want %s", out.State, out.Err, tt.state)
 		}

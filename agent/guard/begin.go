@@ -87,8 +87,8 @@ func (b Begin) Do(now time.Time, do Do) (out Outcome) {
 	}
 	for try := range tries {
 		done, a := b.look(do, &out)
-		if !done && try > 0 { // what was written is not seen yet: a stale read, more likely than a lost write
-			if w := do(Call{Op: Wait, Until: out.Now.Add(100 * time.Millisecond << try)}); w.Err != nil {
+		if breath := b.breath(try); !done && breath > 0 {
+			if w := do(Call{Op: Wait, Until: out.Now.Add(breath)}); w.Err != nil {
 				return out.failed(w.Err)
 			}
 			done, a = b.look(do, &out)
@@ -107,6 +107,18 @@ func (b Begin) Do(now time.Time, do Do) (out Outcome) {
 		return out
 	}
 	return out.failed(fmt.Errorf("cannot see that %s is suspended: AWS took the calls and shows it otherwise", names(out.Group.running(minus(b.Want, out.Record.Barred)))))
+}
+
+// breath is how long to wait for a second look before writing: one that was to go later than others, and sees nothing of
+// theirs, or one that has written and does not see it, has more likely met a stale read.
+func (b *Begin) breath(try int) time.Duration {
+	switch {
+	case try > 0:
+		return 100 * time.Millisecond << try
+	case b.Delay >= time.Second:
+		return time.Second
+	}
+	return 0
 }
 
 // look describes the group; done says that the guard is there and all of it holds, or that it cannot be begun.

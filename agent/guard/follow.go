@@ -59,7 +59,7 @@ func (f Follow) again(a Answer, do Do) Outcome {
 	f.Window = min(f.Window, f.Until.Sub(a.Now))
 	out := f.Begin.Do(a.Now, do)
 	if out.State == Begun {
-		out.Notes = append(out.Notes, "the guard was gone or not whole while its deployment went on: begun again")
+		out.Notes = append(out.Notes, "some of it was gone while the deployment went on: begun again")
 	}
 	return out
 }

@@ -51,6 +51,7 @@ type model struct {
 	trace   []string
 	broken  []string
 	calm    bool             // no call fails
+	quick   bool             // calls take up to 200 ms, reads are at most a second old: AWS on an ordinary day
 	touched map[Process]bool // the operator acted on it after the start
 	resumed int              // processes given back
 	claimed bool
@@ -105,6 +106,8 @@ func (a *actor) advance(m *model) {
 	switch slow := m.Float64(); {
 	case c.Op == Wait:
 		a.ready = later(c.Until, m.now)
+	case m.quick:
+		a.ready = m.now.Add(time.Duration(20+m.IntN(180)) * time.Millisecond)
 	case slow < 0.7:
 		a.ready = m.now.Add(time.Duration(m.IntN(1000)) * time.Millisecond)
 	case slow < 0.97:
@@ -176,7 +179,11 @@ func (m *model) seen() moment {
 	if m.fresh {
 		return m.present()
 	}
-	then := m.now.Add(-time.Duration(m.IntN(int(Staleness/time.Millisecond))) * time.Millisecond)
+	oldest := Staleness
+	if m.quick {
+		oldest = time.Second
+	}
+	then := m.now.Add(-time.Duration(m.IntN(int(oldest/time.Millisecond))) * time.Millisecond)
 	for i := len(m.past) - 1; i > 0; i-- {
 		if !m.past[i].at.After(then) {
 			return m.past[i]
@@ -532,4 +539,45 @@ func TestSchedulesWithAnOperator(t *testing.T) {
 			}
 		})
 	})
+}
+
+// A thousand that begin at once, and ten thousand: a joiner looks once, and writes stay constant as the fleet grows (the
+// goal is 6; a write is a tag or a suspension by one instance).
+func TestAThousandAtOnce(t *testing.T) {
+	for _, n := range []int{1000, 10000} {
+		var most, looks int
+		for seed := range uint64(max(1, 5000/n)) {
+			m := newModel(seed)
+			m.calm, m.quick = true, true
+			writers, describes := map[string]bool{}, 0
+			for i := range n {
+				name := strconv.Itoa(i)
+				b := m.begin("d-1", Defaults().Original.Processes)
+				b.Delay = Delay(n, Draw(fmt.Sprint("d-", seed), name), m.Float64())
+				m.start(name, epoch, 0, func(now time.Time, do Do) {
+					out := b.Do(now, func(c Call) Answer {
+						if c.Op == Put || c.Op == Suspend {
+							writers[name] = true
+						}
+						if c.Op == Describe {
+							describes++
+						}
+						return do(c)
+					})
+					if out.State != Begun && out.State != Joined {
+						t.Errorf("instance %s: %s %v", name, out.State, out.Err)
+					}
+				})
+			}
+			m.run(epoch.Add(time.Minute))
+			for _, a := range m.actors {
+				a.stop()
+			}
+			most, looks = max(most, len(writers)), max(looks, describes)
+		}
+		t.Logf("%d at once: at most %d write, %d looks", n, most, looks)
+		if looks > n+n/10 || most > 20 { // the goal of 6 is printed; this is what would break it by an order
+			t.Errorf("%d at once: %d writers, %d looks", n, most, looks)
+		}
+	}
 }

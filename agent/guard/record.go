@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -158,8 +157,8 @@ func claims(text string) ([]Claim, error) {
 }
 
 func set(text string) (out []Process) {
-	for i := range len(text) {
-		if p, ok := process(text[i]); ok {
+	for _, p := range Processes() {
+		if strings.IndexByte(text, letters()[p]) >= 0 {
 			out = append(out, p)
 		}
 	}
@@ -203,11 +202,19 @@ func hash(text string, digits int) string {
 
 func arnHash(arn string) string { return hash(arn, 8) }
 
-var plainID = regexp.MustCompile(`^[A-Za-z0-9._:=+@-]{1,40}$`)
+// plainID says that a tag's value can hold the id as it is. No regular expression: compiling one would cost each start.
+func plainID(id string) bool {
+	for _, c := range id {
+		if (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') && (c < '0' || c > '9') && !strings.ContainsRune("._:=+@-", c) {
+			return false
+		}
+	}
+	return id != "" && len(id) <= 40
+}
 
 // owner gives a deployment's id as a record can hold it: an id that is none of CodeDeploy's form is opaque all the same.
 func owner(deployment string) string {
-	if plainID.MatchString(deployment) {
+	if plainID(deployment) {
 		return deployment
 	}
 	return "x-" + hash(deployment, 24)

@@ -53,7 +53,7 @@ func TestOwner(t *testing.T) {
 		}
 	}
 	for _, id := range []string{"a b", "", strings.Repeat("x", 41), "ü"} {
-		if o := owner(id); !plainID.MatchString(o) || o != owner(id) || o == id {
+		if o := owner(id); !plainID(o) || o != owner(id) || o == id {
 			t.Errorf("%q became %q", id, o)
 		}
 	}

@@ -3,6 +3,7 @@ package guard
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -246,13 +247,16 @@ func (r ByHand) round(a Answer, do Do, out *Outcome) (ended []slot, next time.Ti
 			if err := do(Call{Op: Put, Group: r.Group, Key: s.key, Value: bar.String(), Deadline: a.Now.Add(Landing)}).Err; err != nil {
 				return nil, next, fmt.Errorf("nothing was resumed: %w", err)
 			}
+			if note := s.rec.Deployment + " goes on, and does not suspend them again"; !slices.Contains(out.Notes, note) {
+				out.Notes = append(out.Notes, note)
+			}
 			next = later(next, a.Now.Add(Staleness))
 		}
 	}
 	if len(back) == 0 {
 		return ended, next, nil
 	}
-	out.Resumed = union(out.Resumed, back)
+	out.Resumed = both(Processes(), union(out.Resumed, back))
 	res := do(Call{Op: Resume, Group: r.Group, Processes: back, Deadline: a.Now.Add(Landing)})
 	return nil, later(next, res.Now.Add(Staleness)), res.Err
 }

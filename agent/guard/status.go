@@ -41,10 +41,10 @@ func (g Group) Views(now time.Time, status func(deployment string) DeploymentSta
 			v = g.view(now, s, status)
 		}
 		for _, p := range v.Holds {
-			by[p] = "the guard of " + v.Deployment
+			by[p] = author(v.Deployment)
 		}
 		for _, p := range v.Disputed {
-			by[p] = "somebody, after the guard of " + v.Deployment + " had: disputed"
+			by[p] = "somebody, after " + author(v.Deployment) + " had: disputed"
 		}
 		views = append(views, v)
 	}
@@ -74,30 +74,58 @@ func (g Group) view(now time.Time, s slot, status func(string) DeploymentStatus)
 	return v
 }
 
-// Line is the view in one line.
+// Whose says in a sentence whose guard it is.
+func Whose(deployment string) string {
+	if deployment == Manual {
+		return "by hand"
+	}
+	return "for " + deployment
+}
+
+// author is who suspended what the guard holds.
+func author(deployment string) string {
+	if deployment == Manual {
+		return "wingman guard suspend"
+	}
+	return "the guard " + Whose(deployment)
+}
+
+// Moment is a time as people read it here; a guard may end tomorrow.
+func Moment(t time.Time) string { return t.Local().Format("2006-01-02 15:04 MST") }
+
+// Line is the view in one line, but for the names of what is held: they stand below it.
 func (v View) Line() string {
 	var out []string
-	say := func(word string, set []Process) {
+	say := func(text string, set []Process) {
 		if len(set) > 0 {
-			out = append(out, word+" "+names(set))
+			out = append(out, fmt.Sprintf(text, names(set)))
 		}
 	}
 	if v.Problem != "" {
 		out = append(out, v.Problem)
 	}
-	say("holds", v.Holds)
-	say("RUNNING although protected:", v.Running)
-	say("DISPUTED:", v.Disputed)
-	say("resumed by somebody:", v.Barred)
-	switch {
-	case v.Until.IsZero():
-	case v.Live:
-		out = append(out, "until the deployment's end, at the latest "+v.Until.Local().Format("15:04 MST"))
-	default:
-		out = append(out, "its deployment is over, or its time is up: wingman guard reap gives back")
-	}
-	if v.Status != "" {
-		out = append(out, fmt.Sprintf("(%s)", v.Status))
+	say("DISPUTED: %s (wingman guard resume settles it)", v.Disputed)
+	say("RUNNING, although it should be held: %s", v.Running)
+	say("given back early, and not suspended again: %s", v.Barred)
+	if !v.Until.IsZero() {
+		out = append(out, v.end())
 	}
 	return strings.Join(out, "; ")
+}
+
+// end says how many processes are held, and until when.
+func (v View) end() string {
+	what := fmt.Sprintf("holds %d processes", len(v.Holds))
+	if len(v.Holds) == 1 {
+		what = "holds 1 process"
+	}
+	switch {
+	case v.Live && v.Deployment == Manual:
+		return what + " until " + Moment(v.Until)
+	case v.Live && v.Status != "":
+		return what + " until the deployment's end (it is " + v.Status + "), at the latest " + Moment(v.Until)
+	case v.Live:
+		return what + " until the deployment's end (its status is not known), at the latest " + Moment(v.Until)
+	}
+	return what + ", and its deployment is over or its time is up: wingman guard reap gives back"
 }

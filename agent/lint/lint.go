@@ -8,11 +8,13 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"mvdan.cc/sh/v3/syntax"
 
 	"github.com/codedeploy-wingman/wingman/agent/appspec"
+	"github.com/codedeploy-wingman/wingman/agent/guard"
 	"github.com/codedeploy-wingman/wingman/agent/lifecycle"
 	"github.com/codedeploy-wingman/wingman/agent/plan"
 	"github.com/codedeploy-wingman/wingman/agent/problem"
@@ -37,6 +39,7 @@ func Revision(dir string) problem.List {
 		}
 	}
 	found = append(found, steps(dir, rev)...)
+	found = append(found, processes(rev)...)
 	found.Sort()
 	return once(found)
 }
@@ -101,6 +104,27 @@ func steps(dir string, rev plan.Revision) problem.List {
 		}
 		if info, err := os.Stat(filepath.Join(dir, filepath.FromSlash(s.Script))); err == nil && !info.IsDir() {
 			out = append(out, script(dir, s.Script, s.Position)...)
+		}
+	}
+	return out
+}
+
+// processes looks at what steps suspend: not all that may be suspended is a help (docs/guard.md has the measurements).
+func processes(rev plan.Revision) problem.List {
+	var out problem.List
+	for _, s := range rev.All() {
+		if s.Suspend == nil {
+			continue
+		}
+		set := s.Suspend.Processes
+		warn := func(rule, message, hint string) {
+			out = append(out, problem.Problem{Position: s.Position, Severity: problem.Warning, Rule: rule, Message: message, Hint: hint})
+		}
+		if slices.Contains(set, guard.Launch) {
+			warn("suspends-launch", "suspend_processes names Launch: nothing is launched until it is resumed, and a blue/green deployment whose replacement needs instances cannot end", "take Launch out")
+		}
+		if slices.Contains(set, guard.Terminate) && !slices.Contains(set, guard.AZRebalance) {
+			warn("terminate-alone", "suspend_processes names Terminate without AZRebalance: the group may grow up to a tenth over its maximum, and stay so", "add AZRebalance")
 		}
 	}
 	return out

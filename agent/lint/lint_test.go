@@ -36,6 +36,7 @@ func TestRules(t *testing.T) {
 		{"a file that is not there", map[string]string{"appspec.yml": "version: 0.0\nos: linux\nfiles:\n  - {source: x, destination: /opt}\n"}, []string{"file-missing appspec.yml:4"}},
 		{"steps that are never called", map[string]string{"appspec.yml": good, "a.sh*": "#!/bin/sh\n", "wingman.yml": "version: 1\nevents:\n  AfterInstall:\n    - command: [a]\n  BeforeInstall: []"}, []string{"event-never-called wingman.yml:4"}},
 		{"a ValidateService without steps", map[string]string{"appspec.yml": strings.NewReplacer("a.sh", "wingman.sh", "AfterInstall", "ValidateService").Replace(good), "wingman.sh*": "#!/bin/sh\n"}, []string{"validate-proves-nothing appspec.yml:5"}},
+		{"what is suspended", map[string]string{"appspec.yml": strings.Replace(good, "a.sh", "wingman.sh", 1), "wingman.sh*": "#!/bin/sh\n", "wingman.yml": "version: 1\nevents:\n  AfterInstall:\n    - suspend_processes: {processes: [Launch, Terminate]}\n    - suspend_processes: {processes: [Terminate, AZRebalance]}\n"}, []string{"suspends-launch wingman.yml:4", "terminate-alone wingman.yml:4"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()

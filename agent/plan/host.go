@@ -36,7 +36,7 @@ func sideShape(d guard.Side) shape[guard.Side] {
 }
 
 var deadManShape = object(also(map[string]string{"role": "role_arn", "group": "schedule_group"}),
-	key("role_arn", text, "the role as which EventBridge Scheduler resumes; without one there is no switch", func(d *guard.DeadMan) *string { return &d.RoleARN }),
+	key("role_arn", verbatim, "the role as which EventBridge Scheduler resumes; without one there is no switch", func(d *guard.DeadMan) *string { return &d.RoleARN }),
 	key("schedule_group", text, "the group that its schedules are in", func(d *guard.DeadMan) *string { return &d.ScheduleGroup }).by("codedeploy-wingman"),
 )
 

@@ -24,14 +24,16 @@ type agent struct {
 	install string // stands for / in files' destinations
 	env     []string
 	note    func(format string, args ...any)
+	adapt   func(archive string) error                     // to this machine, what was downloaded; may be nil
+	fails   func(d deployment, event lifecycle.Event) bool // this event is made to fail; may be nil
 }
 
-// The deployment group that is rehearsed.
-const (
-	application = "rehearsal"
-	group       = "this-machine"
-	groupID     = "00000000-0000-0000-0000-000000000000"
-)
+// deployment is one deployment as an instance sees it.
+type deployment struct {
+	lifecycle.Deployment
+	bundle   string // the revision's folder, as it would be downloaded
+	rollback bool   // of a blue/green deployment, by CodeDeploy
+}
 
 // The error codes of the CodeDeploy agent's diagnostics (hook_executor.rb, ScriptError; 5 is any other exception).
 const (
@@ -43,13 +45,15 @@ const (
 	outputsLeftOpen     = 6
 )
 
-func (a *agent) folder(deployment string) string { return filepath.Join(a.root, groupID, deployment) }
-func (a *agent) archive(deployment string) string {
-	return filepath.Join(a.folder(deployment), "deployment-archive")
+// folder is that of a deployment of the same deployment group.
+func (a *agent) folder(d deployment, id string) string { return filepath.Join(a.root, d.GroupID, id) }
+
+func (a *agent) archive(d deployment, id string) string {
+	return filepath.Join(a.folder(d, id), "deployment-archive")
 }
 
-func (a *agent) instruction(name string) string {
-	return filepath.Join(a.root, "deployment-instructions", groupID+name)
+func (a *agent) instruction(d deployment, name string) string {
+	return filepath.Join(a.root, "deployment-instructions", d.GroupID+name)
 }
 
 // The two files that say which deployment was the last that installed, and the last that was downloaded.
@@ -80,28 +84,38 @@ func (a *agent) execute(ctx context.Context, d deployment, e *Event, show func(P
 }
 
 func (a *agent) download(d deployment) error {
-	if err := copyTree(d.bundle, a.archive(d.id)); err != nil {
+	if err := copyTree(d.bundle, a.archive(d, d.ID)); err != nil {
 		return err
 	}
-	return a.point(mostRecent, d.id)
+	if a.adapt != nil {
+		if err := a.adapt(a.archive(d, d.ID)); err != nil {
+			return err
+		}
+	}
+	return a.point(mostRecent, d)
 }
 
 // point writes one of the two files. "Last successful" is written at the end of Install (command_executor.rb).
-func (a *agent) point(name, deployment string) error {
-	file := a.instruction(name)
+func (a *agent) point(name string, d deployment) error {
+	file := a.instruction(d, name)
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		return err
 	}
-	return os.WriteFile(file, []byte(a.folder(deployment)), 0o600)
+	return os.WriteFile(file, []byte(a.folder(d, d.ID)), 0o600)
 }
 
 // from gives the deployment whose revision holds an event's hooks; "" where there is none yet. As in hook_executor.rb
 // another revision than the current one is looked for only while the current one is not unpacked.
 func (a *agent) from(d deployment, name lifecycle.Event) (string, error) {
-	if _, err := os.Stat(a.archive(d.id)); err == nil || lifecycle.RevisionOf(name, false) == lifecycle.Current {
-		return d.id, nil
+	of := lifecycle.RevisionOf(name, d.rollback)
+	if _, err := os.Stat(a.archive(d, d.ID)); err == nil || of == lifecycle.Current {
+		return d.ID, nil
 	}
-	b, err := os.ReadFile(a.instruction(lastSuccessful))
+	file := lastSuccessful
+	if of == lifecycle.MostRecent {
+		file = mostRecent
+	}
+	b, err := os.ReadFile(a.instruction(d, file))
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
@@ -117,10 +131,18 @@ func (a *agent) hooks(ctx context.Context, d deployment, e *Event, show func(Pro
 	if from == "" {
 		return Nothing, nil
 	}
-	if from != d.id {
+	if from != d.ID {
 		e.From = from
 	}
-	spec, err := appspec.Load(a.archive(from))
+	archive := a.archive(d, from)
+	spec, err := appspec.Load(archive)
+	if err == nil && a.fails != nil && a.fails(d, e.Name) {
+		var restore func() error
+		if restore, err = fail(archive, e.Name, spec); err == nil {
+			defer restore() // it failed as asked: what is left in a scratch folder is no matter
+			spec, err = appspec.Load(archive)
+		}
+	}
 	if err != nil {
 		return Failed, fmt.Errorf("the CodeDeploy agent did not find an AppSpec file it can use within the unpacked revision directory: %w", err)
 	}
@@ -128,19 +150,22 @@ func (a *agent) hooks(ctx context.Context, d deployment, e *Event, show func(Pro
 	if len(scripts) == 0 {
 		return Nothing, nil
 	}
+	return a.scripts(ctx, d, e, archive, scripts, show)
+}
+
+func (a *agent) scripts(ctx context.Context, d deployment, e *Event, archive string, scripts []appspec.Hook, show func(Progress)) (Verdict, error) {
 	var console tail
 	console.add("LifecycleEvent - " + string(e.Name))
 	for _, h := range scripts {
-		show(Progress{Hook: h.Location})
 		console.add("Script - " + h.Location)
 		start := time.Now()
-		code, err := a.script(ctx, d, e.Name, a.archive(from)+"/"+h.Location, h, &lines{each: func(line string) {
+		code, err := a.script(ctx, d, e.Name, archive+"/"+h.Location, h, &lines{each: func(line string) {
 			console.add("[stdout]" + line)
-			show(Progress{Hook: h.Location, Text: line + "\n"})
+			show(Progress{Hook: h.Location, Text: line})
 		}})
 		e.Hooks = append(e.Hooks, Hook{h.Location, time.Since(start)})
 		if err != nil {
-			e.Code, e.Console, e.Lost = code, console.kept, console.lost
+			e.Code, e.Script, e.Console, e.Lost = code, h.Location, console.kept, console.lost
 			return Failed, err
 		}
 	}
@@ -159,7 +184,7 @@ func (a *agent) script(ctx context.Context, d deployment, name lifecycle.Event, 
 		word, _, _ := strings.Cut(file, " ")
 		return scriptFailed, says("Script at specified location: %s failed with error Errno::ENOENT with message No such file or directory - %s\nwingman: the CodeDeploy agent gives the path to a shell unquoted, and so neither finds nor runs this script: rename it", h.Location, word)
 	}
-	vars := lifecycle.Deployment{ID: d.id, Application: application, Group: group, GroupID: groupID}.Variables(name)
+	vars := d.Variables(name)
 	if h.Sudo {
 		a.note("%s: sudo is not called; as sudo would, it takes away CodeDeploy's variables", h.Location)
 		vars = nil

@@ -55,7 +55,7 @@ func TestStandInComesToTheCodeDeployAgentsResult(t *testing.T) {
 				t.Skip("the CodeDeploy agent lost its own result here: there is none to come to")
 			}
 			a := &agent{root: t.TempDir(), install: t.TempDir(), env: os.Environ(), note: t.Logf}
-			d := deployment{id: rehearse, bundle: t.TempDir()}
+			d := deployment{Deployment: lifecycle.Deployment{ID: "d-REHEARSE1", Application: "rehearsal", Group: "this-machine", GroupID: "00000000-0000-0000-0000-000000000000"}, bundle: t.TempDir()}
 			if err := os.Chmod(filepath.Dir(a.root), 0o755); err != nil { // another user must pass it
 				t.Fatal(err)
 			}
@@ -90,7 +90,7 @@ func TestStandInComesToTheCodeDeployAgentsResult(t *testing.T) {
 				return // what the CodeDeploy agent's shell makes of such a name may be anything, even a success
 			}
 			want := strings.TrimPrefix(strings.TrimPrefix(known(c.Diagnostics.Message), "Succeeded: "), "CompletedNoopCommand")
-			want = strings.ReplaceAll(want, "{archive}", a.archive(d.id))
+			want = strings.ReplaceAll(want, "{archive}", a.archive(d, d.ID))
 			want, _, _ = strings.Cut(want, " with error Errno::ENOENT")
 			if code == outputsLeftOpen {
 				want = strings.TrimSuffix(want, "STDERR") // our one pipe is both

@@ -18,7 +18,7 @@ import (
 // installBundle copies what files says and sets what permissions says, as the CodeDeploy agent does in Install
 // (installer.rb): first all that the last Install made is taken away.
 func (a *agent) installBundle(d deployment) error {
-	spec, err := appspec.Load(a.archive(d.id))
+	spec, err := appspec.Load(a.archive(d, d.ID))
 	if err != nil {
 		return err
 	}
@@ -27,26 +27,26 @@ func (a *agent) installBundle(d deployment) error {
 			return fmt.Errorf("appspec.yml file contains unknown lifecycle events: [%q]", name)
 		}
 	}
-	if err := a.cleanUp(); err != nil {
+	if err := a.cleanUp(d); err != nil {
 		return err
 	}
-	i := &installer{agent: a, spec: spec, archive: a.archive(d.id), sources: map[string]string{}}
+	i := &installer{agent: a, spec: spec, archive: a.archive(d, d.ID), sources: map[string]string{}}
 	err = i.files()
 	if err == nil {
 		err = i.permissions()
 	}
-	if e := a.remember(i.made); err == nil {
+	if e := a.remember(d, i.made); err == nil {
 		err = e
 	}
 	if err != nil {
 		return err
 	}
-	return a.point(lastSuccessful, d.id)
+	return a.point(lastSuccessful, d)
 }
 
 // cleanUp takes away what the last Install made, newest first; folders only where they are empty.
-func (a *agent) cleanUp() error {
-	file := a.instruction("-cleanup")
+func (a *agent) cleanUp(d deployment) error {
+	file := a.instruction(d, "-cleanup")
 	b, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -62,11 +62,11 @@ func (a *agent) cleanUp() error {
 	return os.Remove(file)
 }
 
-func (a *agent) remember(made []string) error {
+func (a *agent) remember(d deployment, made []string) error {
 	if len(made) == 0 {
 		return nil
 	}
-	return os.WriteFile(a.instruction("-cleanup"), []byte(strings.Join(made, "\n")+"\n"), 0o600)
+	return os.WriteFile(a.instruction(d, "-cleanup"), []byte(strings.Join(made, "\n")+"\n"), 0o600)
 }
 
 // installer is one Install under way.
@@ -329,4 +329,21 @@ func copyOne(from, to string, dir bool) error {
 		err = os.Chtimes(to, info.ModTime(), info.ModTime())
 	}
 	return err
+}
+
+// copyTree copies a revision's folder as a bundle carries it: without version control.
+func copyTree(from, to string) error {
+	return filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(from, path)
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && d.Name() == ".git" && rel != "." {
+			return filepath.SkipDir
+		}
+		return copyOne(path, filepath.Join(to, rel), d.IsDir())
+	})
 }

@@ -5,22 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 	"syscall"
 	"time"
 )
 
-// endAll ends each process that a hook of this rehearsal left: it carries the rehearsal's root in its environment,
+// endAll ends each process that a hook of this rehearsal left: it carries its instance's root in its environment,
 // however often it was forked and whoever its parent is now. TERM, two seconds, KILL.
 func endAll(scratch string) error {
-	mark := []byte(rootVariable + "=" + filepath.Join(scratch, "root"))
 	late, last := time.After(2*time.Second), time.After(10*time.Second)
 	signal := syscall.SIGTERM
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		left := marked(mark)
+		left := marked(scratch)
 		if len(left) == 0 {
 			return nil
 		}
@@ -39,8 +37,12 @@ func endAll(scratch string) error {
 	}
 }
 
-// marked gives the processes with that variable. A process that has ended and is not yet waited for has no environment.
-func marked(mark []byte) []int {
+// lives says whether anything that a hook started still runs.
+func lives(scratch string) bool { return len(marked(scratch)) > 0 }
+
+// marked gives the processes with an instance's root in their environment. A process that has ended and is not yet waited for has no environment.
+func marked(scratch string) []int {
+	mark := []byte(rootVariable + "=" + scratch + "/")
 	var out []int
 	entries, _ := os.ReadDir("/proc")
 	for _, e := range entries {
@@ -53,7 +55,7 @@ func marked(mark []byte) []int {
 			continue
 		}
 		for _, kv := range bytes.Split(env, []byte{0}) {
-			if bytes.Equal(kv, mark) {
+			if bytes.HasPrefix(kv, mark) {
 				out = append(out, pid)
 			}
 		}

@@ -4,18 +4,21 @@ package rehearsal
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/codedeploy-wingman/wingman/agent/awssim"
 	"github.com/codedeploy-wingman/wingman/agent/lifecycle"
 )
 
-// bundle writes a revision; a file's name may end with its mode, as in start.sh:755.
+// bundle writes a revision.
 func bundle(t *testing.T, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -31,194 +34,240 @@ func bundle(t *testing.T, files map[string]string) string {
 	return dir
 }
 
+// rehearseIt runs a rehearsal at a quick AWS, and sees that nothing but logs is left of it.
 func rehearseIt(t *testing.T, c Config) Result {
 	t.Helper()
-	t.Setenv("TMPDIR", t.TempDir())
-	c.Env = os.Environ()
-	res, err := Run(context.Background(), c)
+	c.Scratch, c.Env, c.delays = t.TempDir(), os.Environ(), awssim.Delays{Launch: 50 * time.Millisecond, Register: 200 * time.Millisecond, Deregister: 200 * time.Millisecond, Traffic: 5 * time.Second}
+	res, err := Run(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	left, err := os.ReadDir(os.TempDir())
+	var left []string
+	folders, err := filepath.Glob(filepath.Join(c.Scratch, "*", "*"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := 0; len(left) > want && res.Logs == "" {
+	for _, f := range folders {
+		if filepath.Base(f) != "logs" {
+			left = append(left, f)
+		}
+	}
+	if len(left) > 0 {
 		t.Errorf("left behind: %v", left)
 	}
 	return res
 }
 
-// said gives what the hooks of the second deployment printed, line by line.
-func said(c *Config) *[]string {
-	var lines []string
+// heard keeps what hooks print in the rehearsed deployment, by instance.
+func heard(c *Config) map[string][]string {
+	lines := map[string][]string{}
 	c.Show = func(p Progress) {
-		if !p.Quiet && p.Text != "" {
-			lines = append(lines, strings.TrimSuffix(p.Text, "\n"))
+		if p.Part == Rehearsed && p.Text != "" {
+			lines[p.Instance] = append(lines[p.Instance], p.Text)
 		}
 	}
-	return &lines
+	return lines
 }
 
-func event(t *testing.T, d Deployment, name lifecycle.Event) Event {
+// A revision that is called in each event, and says which.
+func everyEvent(t *testing.T) string {
 	t.Helper()
-	for _, e := range d.Events {
-		if e.Name == name {
-			return e
-		}
-	}
-	t.Fatalf("no %s in %+v", name, d)
-	return Event{}
-}
-
-func TestHooksAreCalledAsTheCodeDeployAgentCallsThem(t *testing.T) {
-	script := "#!/bin/sh\necho $LIFECYCLE_EVENT $DEPLOYMENT_ID $APPLICATION_NAME $DEPLOYMENT_GROUP_NAME $DEPLOYMENT_GROUP_ID $(pwd) $(cat ${0%/*}/of 2>/dev/null)\n"
 	appspec := "version: 0.0\nos: linux\nhooks:\n"
 	for _, e := range lifecycle.Hookable() {
 		appspec += "  " + string(e) + ":\n    - location: a.sh\n"
 	}
-	c := Config{Dir: bundle(t, map[string]string{"appspec.yml": appspec, "a.sh": script})}
-	lines := said(&c)
-	res := rehearseIt(t, c)
-	if !res.Succeeded || len(res.Deployments) != 2 {
-		t.Fatalf("got %+v", res)
-	}
-	want := []string{"BeforeBlockTraffic", "AfterBlockTraffic", "ApplicationStop", "BeforeInstall", "AfterInstall", "ApplicationStart", "ValidateService", "BeforeAllowTraffic", "AfterAllowTraffic"}
-	if len(*lines) != len(want) {
-		t.Fatalf("got %q", *lines)
-	}
-	for i, e := range want {
-		if l := (*lines)[i]; l != e+" d-REHEARSE2 rehearsal this-machine 00000000-0000-0000-0000-000000000000 /" {
-			t.Errorf("got %q", l)
-		}
-		from := ""
-		if i < 3 {
-			from = "d-REHEARSE1" // the last successful revision
-		}
-		if got := event(t, res.Deployments[1], lifecycle.Event(e)); got.From != from {
-			t.Errorf("%s: from %q, want %q", e, got.From, from)
-		}
-		if first := event(t, res.Deployments[0], lifecycle.Event(e)); (first.Verdict == Nothing) != (i < 3) {
-			t.Errorf("%s of the first deployment: %s", e, first.Verdict)
-		}
-	}
+	return bundle(t, map[string]string{"appspec.yml": appspec, "a.sh": "#!/bin/sh\necho $LIFECYCLE_EVENT\n"})
 }
 
-func TestFailures(t *testing.T) {
-	hook := func(event, rest string) string {
-		return "version: 0.0\nos: linux\nhooks:\n  " + event + ":\n    - location: a.sh\n" + rest
-	}
+const (
+	onReplacement = "BeforeInstall AfterInstall ApplicationStart ValidateService BeforeAllowTraffic AfterAllowTraffic"
+	onOriginal    = "BeforeBlockTraffic AfterBlockTraffic"
+	inPlaceEvents = "BeforeBlockTraffic AfterBlockTraffic ApplicationStop BeforeInstall AfterInstall ApplicationStart ValidateService BeforeAllowTraffic AfterAllowTraffic"
+)
+
+// Which hooks are called where, and what the groups show, in each type of deployment.
+func TestTypes(t *testing.T) {
 	for _, c := range []struct {
-		name  string
-		files map[string]string
-		event lifecycle.Event
-		code  int
-		want  string
+		name      string
+		config    Config
+		says      map[string]string
+		groups    int
+		suspended bool // by CodeDeploy, on a copy
 	}{
-		{"a script that fails", map[string]string{"appspec.yml": hook("AfterInstall", ""), "a.sh": "#!/bin/sh\nexit 3\n"}, lifecycle.AfterInstall, scriptFailed, "Script at specified location: a.sh failed with exit code 3"},
-		{"a script that is not there", map[string]string{"appspec.yml": hook("AfterInstall", "")}, lifecycle.AfterInstall, scriptMissing, "Script does not exist at specified location: "},
-		{"a script that takes too long", map[string]string{"appspec.yml": hook("AfterInstall", "      timeout: 1\n"), "a.sh": "#!/bin/sh\nexec sleep 60\n"}, lifecycle.AfterInstall, scriptTimedOut, "failed to complete in 1 seconds"},
-		{"a script that is killed", map[string]string{"appspec.yml": hook("AfterInstall", ""), "a.sh": "#!/bin/sh\nkill -9 $$\n"}, lifecycle.AfterInstall, scriptFailed, "failed with exit code \nwingman: killed by SIGKILL"},
-		{"a child that holds the output", map[string]string{"appspec.yml": hook("AfterInstall", "      timeout: 1\n"), "a.sh": "#!/bin/sh\nsleep 60 &\n"}, lifecycle.AfterInstall, outputsLeftOpen, "the script has ended, but sleep (pid "},
-		{"an interpreter that is not there", map[string]string{"appspec.yml": hook("AfterInstall", ""), "a.sh": "#!/bin/nosuch\n"}, lifecycle.AfterInstall, scriptFailed, "a.sh failed"},
-		{"a folder", map[string]string{"appspec.yml": hook("AfterInstall", ""), "a.sh/b": ""}, lifecycle.AfterInstall, scriptFailed, "Errno::EACCES"},
-		{"an event that is none", map[string]string{"appspec.yml": hook("Afterinstall", "")}, lifecycle.Install, unknownError, `unknown lifecycle events: ["Afterinstall"]`},
-		{"a source that is not there", map[string]string{"appspec.yml": "version: 0.0\nos: linux\nfiles:\n  - {source: x, destination: /opt/x}\n"}, lifecycle.Install, unknownError, "appspec.yml:4:"},
-		{"an unknown owner", map[string]string{"x": "", "appspec.yml": "version: 0.0\nos: linux\nfiles:\n  - {source: x, destination: /opt}\npermissions:\n  - {object: /opt/x, owner: nosuchuser}\n"}, lifecycle.Install, unknownError, "the owner nosuchuser does not exist"},
+		{"blue/green", Config{}, map[string]string{"original-1": onOriginal, "original-2": onOriginal, "replacement-1": onReplacement, "replacement-2": onReplacement}, 2, true},
+		{"another number", Config{Original: 1, Replacement: 2}, map[string]string{"original-1": onOriginal, "replacement-1": onReplacement, "replacement-2": onReplacement}, 2, false},
+		{"in place", Config{Type: InPlace}, map[string]string{"original-1": inPlaceEvents, "original-2": inPlaceEvents}, 1, false},
+		{"only some events", Config{Original: 1, Events: []lifecycle.Event{lifecycle.AfterInstall}}, map[string]string{"replacement-1": "AfterInstall"}, 2, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if c.name == "an unknown owner" && os.Geteuid() != 0 {
-				t.Skip("only root sets owners")
+			t.Parallel()
+			c.config.Dir = everyEvent(t)
+			lines := heard(&c.config)
+			res := rehearseIt(t, c.config)
+			if !res.Succeeded || len(res.Deployments) != 2 || len(res.Groups) != c.groups || res.Failure != nil || res.Traffic.URL != "" || !strings.Contains(strings.Join(res.Notes, "\n"), "no traffic is sent") {
+				t.Errorf("got %+v", res)
 			}
-			res := rehearseIt(t, Config{Dir: bundle(t, c.files)})
-			e, d, failed := res.Failure()
-			if res.Succeeded || !failed || d.ID != before || e.Name != c.event || e.Code != c.code || !strings.Contains(e.Message, c.want) {
-				t.Errorf("got %s, code %d, %q; want %s, code %d, %q", e.Name, e.Code, e.Message, c.event, c.code, c.want)
+			if len(lines) != len(c.says) {
+				t.Errorf("hooks ran on %v", lines)
 			}
-			if last := d.Events[len(d.Events)-1]; last.Verdict != NotRun {
-				t.Errorf("the last event: %s", last.Verdict)
+			for name, want := range c.says {
+				if got := strings.Join(lines[name], " "); got != want {
+					t.Errorf("%s: %q, want %q", name, got, want)
+				}
+			}
+			if s := res.Groups[len(res.Groups)-1].Scaling; (len(s) == 2) != c.suspended || c.suspended && (s[0].Resumed || !s[1].Resumed || s[0].By != CodeDeploy) {
+				t.Errorf("scaling: %+v", s)
 			}
 		})
 	}
 }
 
 func TestFailAsAsked(t *testing.T) {
-	plain := map[string]string{"appspec.yml": "version: 0.0\nos: linux\nhooks:\n  ApplicationStop:\n    - location: a.sh\n  AfterInstall:\n    - location: a.sh\n", "a.sh": "#!/bin/sh\n"}
-	for _, e := range []lifecycle.Event{lifecycle.ApplicationStop, lifecycle.AfterInstall} {
-		res := rehearseIt(t, Config{Dir: bundle(t, plain), Fail: e})
-		got, d, failed := res.Failure()
-		if !failed || d.ID != rehearse || got.Name != e || got.Code != scriptFailed || !strings.Contains(strings.Join(got.Console, "\n"), "[stdout]this failure was asked for: rehearse --fail "+string(e)) {
-			t.Errorf("%s: got %+v", e, got)
-		}
-	}
-	t.Setenv("TMPDIR", t.TempDir())
-	for _, c := range []Config{
-		{Dir: bundle(t, plain), Fail: lifecycle.ValidateService},
-		{Dir: bundle(t, plain), Fail: lifecycle.AfterInstall, Events: []lifecycle.Event{lifecycle.ApplicationStop}},
-		{Dir: t.TempDir()},
+	for _, c := range []struct {
+		config Config
+		on     string // "" is any
+	}{
+		{Config{Fail: lifecycle.AfterInstall}, ""},
+		{Config{Fail: lifecycle.ValidateService, FailOn: "replacement-2"}, "replacement-2"},
+		{Config{Fail: lifecycle.BeforeBlockTraffic, FailOn: "original-2"}, "original-2"},
+		{Config{Fail: lifecycle.ApplicationStop, Type: InPlace, Original: 1}, "original-1"},
 	} {
-		if _, err := Run(context.Background(), c); !errors.Is(err, ErrUsage) {
-			t.Errorf("%+v: got %v", c, err)
+		t.Run(string(c.config.Fail), func(t *testing.T) {
+			t.Parallel()
+			c.config.Dir = everyEvent(t)
+			res := rehearseIt(t, c.config)
+			f := res.Failure
+			if res.Succeeded || len(res.Why) != 1 || f == nil || f.Part != Rehearsed || f.Name != c.config.Fail || c.on != "" && f.Instance != c.on || f.Code != scriptFailed {
+				t.Fatalf("got %+v, %+v", res.Why, f)
+			}
+			if !slices.Contains(f.Console, "[stdout]"+asked+string(c.config.Fail)) {
+				t.Errorf("console: %q", f.Console)
+			}
+			if _, err := os.Stat(res.Logs); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// What cannot be rehearsed as asked is refused before anything is run, and leaves nothing.
+func TestMisuse(t *testing.T) {
+	every, plain := everyEvent(t), bundle(t, map[string]string{"appspec.yml": "version: 0.0\nos: linux\n"})
+	bad := bundle(t, map[string]string{"host.yml": "guards: {}\n"})
+	for want, c := range map[string]Config{
+		"names no script for it":                        {Dir: plain, Fail: lifecycle.ValidateService},
+		"not among the events":                          {Dir: every, Fail: lifecycle.AfterInstall, Events: []lifecycle.Event{lifecycle.ApplicationStop}},
+		"on a replacement there is no earlier revision": {Dir: every, Fail: lifecycle.ApplicationStop},
+		"no instance original-3":                        {Dir: every, Fail: lifecycle.BeforeBlockTraffic, FailOn: "original-3"},
+		"no instance blue":                              {Dir: every, Fail: lifecycle.BeforeBlockTraffic, FailOn: "blue"},
+		"on the original's instances only":              {Dir: every, Fail: lifecycle.BeforeBlockTraffic, FailOn: "replacement-1"},
+		"has no replacement":                            {Dir: every, Type: InPlace, Replacement: 1},
+		"is no type of deployment":                      {Dir: every, Type: "canary"},
+		"with 1 to 20":                                  {Dir: every, Original: 21},
+		"appspec.yml":                                   {Dir: bad},
+		"guards":                                        {Dir: every, Host: filepath.Join(bad, "host.yml")},
+		"no such file":                                  {Dir: every, Host: filepath.Join(bad, "nowhere.yml")},
+		"begins with a slash":                           {Dir: every, Health: "healthz"},
+		"a rollback needs an event that fails":          {Dir: plain, Type: RollBack},
+	} {
+		c.Scratch = t.TempDir()
+		_, err := Run(t.Context(), c)
+		if !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), want) {
+			t.Errorf("want %q, got %v", want, err)
+		}
+		if left, _ := os.ReadDir(c.Scratch); len(left) > 0 {
+			t.Errorf("left behind: %v", left)
 		}
 	}
-	if left, _ := os.ReadDir(os.TempDir()); len(left) > 0 {
-		t.Errorf("left behind: %v", left)
+}
+
+// helloRevision is a revision with a real HTTP application and without wingman.
+func helloRevision(t *testing.T) string {
+	t.Helper()
+	dir := bundle(t, map[string]string{
+		"appspec.yml": "version: 0.0\nos: linux\nhooks:\n  ApplicationStop: [{location: stop.sh, timeout: 20}]\n  ApplicationStart: [{location: start.sh, timeout: 20}]\n  BeforeBlockTraffic: [{location: block.sh, timeout: 20}]\n",
+		"start.sh":    "#!/bin/sh\n\"${0%/*}/hello\" -listen \"$ADDRESS:$PORT\" >/dev/null 2>&1 </dev/null &\necho $! >\"$WINGMAN_REHEARSAL_ROOT/pid\"\n",
+		"stop.sh":     "#!/bin/sh\nif [ -f \"$WINGMAN_REHEARSAL_ROOT/pid\" ]; then p=$(cat \"$WINGMAN_REHEARSAL_ROOT/pid\"); kill \"$p\"; while kill -0 \"$p\" 2>/dev/null; do sleep 0.05; done; fi\n",
+		"block.sh":    "#!/bin/sh\n",
+	})
+	out, err := exec.Command("go", "build", "-o", filepath.Join(dir, "hello"), "./app").CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return dir
+}
+
+// Who serves after each type of deployment, and that no request is lost meanwhile.
+func TestTraffic(t *testing.T) {
+	dir := helloRevision(t)
+	for _, c := range []struct {
+		name   string
+		config Config
+		serves string
+		part   Part // whose build
+	}{
+		{"blue/green", Config{}, "replacement-1 replacement-2", Rehearsed},
+		{"all on 127.0.0.1", Config{alone: true}, "replacement-1 replacement-2", Rehearsed},
+		{"in place", Config{Type: InPlace}, "original-1 original-2", Rehearsed},
+		{"rollback", Config{Type: RollBack}, "original-1 original-2", First},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			c.config.Dir = dir
+			res := rehearseIt(t, c.config)
+			if !res.Succeeded || res.Traffic.Lost != 0 || res.Traffic.Sent < 10 || res.Traffic.URL != "/healthz" {
+				t.Errorf("%v, %+v", res.Why, res.Traffic)
+			}
+			var serves []string
+			for _, s := range res.Traffic.Serving {
+				serves = append(serves, s.Instance)
+				for _, d := range res.Deployments {
+					if d.Part == c.part && (s.Build != d.ID || !s.Answers) {
+						t.Errorf("%+v, want the build %s", s, d.ID)
+					}
+				}
+			}
+			if got := strings.Join(serves, " "); got != c.serves {
+				t.Errorf("%q serve", got)
+			}
+			if last := res.Deployments[len(res.Deployments)-1]; (last.Part == Rollback) != (c.config.Type == RollBack) || !last.Succeeded {
+				t.Errorf("the last deployment: %+v", last)
+			}
+		})
 	}
 }
 
-func TestOnlySomeEvents(t *testing.T) {
-	c := Config{Events: []lifecycle.Event{lifecycle.AfterInstall}, Dir: bundle(t, map[string]string{"a.sh": "#!/bin/sh\necho $LIFECYCLE_EVENT\n",
-		"appspec.yml": "version: 0.0\nos: linux\nhooks:\n  BeforeInstall:\n    - location: a.sh\n  AfterInstall:\n    - location: a.sh\n"})}
-	lines := said(&c)
-	if res := rehearseIt(t, c); !res.Succeeded || strings.Join(*lines, " ") != "AfterInstall" {
-		t.Errorf("got %q, %+v", *lines, res)
+// A request that an instance does not answer is counted, and told.
+func TestALostRequestIsNoSuccess(t *testing.T) {
+	t.Parallel()
+	dir := helloRevision(t)
+	if err := os.WriteFile(filepath.Join(dir, "block.sh"), []byte("#!/bin/sh\nkill $(cat \"$WINGMAN_REHEARSAL_ROOT/pid\")\nsleep 0.5\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	res := rehearseIt(t, Config{Dir: dir, Type: InPlace, Original: 1})
+	if res.Succeeded || res.Traffic.Lost == 0 || len(res.Traffic.Losses) == 0 || !strings.Contains(strings.Join(res.Why, ";"), "requests were lost") {
+		t.Errorf("got %+v, %+v", res.Why, res.Traffic)
 	}
 }
 
-// Files are installed as the CodeDeploy agent installs them, and taken away at the next Install.
-func TestInstall(t *testing.T) {
-	c := Config{Dir: bundle(t, map[string]string{
-		"app/one": "1", "app/sub/two": "2", "etc/app.conf": "c", "old": "x",
-		"appspec.yml": `version: 0.0
-os: linux
-files:
-  - {source: app, destination: /opt/app}
-  - {source: etc/app.conf, destination: /etc}
-permissions:
-  - {object: /opt/app, mode: 640, type: [file], except: [two]}
-  - {object: /opt/app, pattern: "*", mode: 700, type: [directory]}
-hooks:
-  AfterInstall:
-    - location: list.sh
-`,
-		"list.sh": "#!/bin/sh\ncd \"$WINGMAN_REHEARSAL_ROOT\"\nfind . -printf '%P %m\\n' | sort\ntouch opt/app/written\n",
-	})}
-	lines := said(&c)
-	res := rehearseIt(t, c)
-	want := " 755\netc 755\netc/app.conf 755\nopt 755\nopt/app 755\nopt/app/one 640\nopt/app/sub 700\nopt/app/sub/two 755\nopt/app/written 644"
-	if got := strings.Join(*lines, "\n"); !res.Succeeded || got != want {
-		t.Errorf("got:\n%s\nwant:\n%s\n%+v", got, want, res)
+// An application that does not serve on the replacement is found out soon, although CodeDeploy would wait for an hour.
+func TestATargetThatIsNeverHealthy(t *testing.T) {
+	t.Parallel()
+	dir := helloRevision(t)
+	if err := os.WriteFile(filepath.Join(dir, "start.sh"), []byte("#!/bin/sh\ncase $WINGMAN_REHEARSAL_ROOT in *replacement*) exit 0;; esac\n\"${0%/*}/hello\" -listen \"$ADDRESS:$PORT\" >/dev/null 2>&1 </dev/null &\n"), 0o755); err != nil {
+		t.Fatal(err)
 	}
-}
-
-func TestFilesThatExist(t *testing.T) {
-	for behavior, want := range map[string]string{"DISALLOW": "", "OVERWRITE": "new", "RETAIN": "old"} {
-		dir := bundle(t, map[string]string{"f": "new", "a.sh": "#!/bin/sh\ncat $WINGMAN_REHEARSAL_ROOT/opt/f\n", "b.sh": "#!/bin/sh\nmkdir -p $WINGMAN_REHEARSAL_ROOT/opt; printf old >$WINGMAN_REHEARSAL_ROOT/opt/f\n",
-			"appspec.yml": "version: 0.0\nos: linux\nfile_exists_behavior: " + behavior + "\nfiles:\n  - {source: f, destination: /opt}\nhooks:\n  BeforeInstall:\n    - location: b.sh\n  AfterInstall:\n    - location: a.sh\n"})
-		c := Config{Dir: dir}
-		lines := said(&c)
-		res := rehearseIt(t, c)
-		e, _, failed := res.Failure()
-		if failed != (want == "") || strings.Join(*lines, "") != want || failed && !strings.Contains(e.Message, "a specified file already exists at this location: /opt/f") {
-			t.Errorf("%s: %q, %q", behavior, *lines, e.Message)
-		}
+	res := rehearseIt(t, Config{Dir: dir, Original: 1})
+	if f := res.Failure; res.Succeeded || f == nil || f.Name != lifecycle.AllowTraffic || f.Message == "" || res.Traffic.Lost > 0 {
+		t.Errorf("got %+v, %+v, %+v", res.Why, f, res.Traffic)
 	}
 }
 
 // What a hook left running is ended with the rehearsal, also where it is a session of its own and ignores TERM.
 func TestNothingIsLeftRunning(t *testing.T) {
+	t.Parallel()
 	pids := filepath.Join(t.TempDir(), "pids")
-	res := rehearseIt(t, Config{Dir: bundle(t, map[string]string{
+	res := rehearseIt(t, Config{Original: 1, Dir: bundle(t, map[string]string{
 		"appspec.yml": "version: 0.0\nos: linux\nhooks:\n  ApplicationStart:\n    - location: a.sh\n",
 		"a.sh":        "#!/bin/sh\nsetsid sh -c 'trap \"\" TERM; echo $$ >>" + pids + "; while :; do sleep 1; done' >/dev/null 2>&1 </dev/null &\nwhile [ ! -s " + pids + " ]; do sleep 0.01; done\n",
 	})})
@@ -237,59 +286,60 @@ func TestNothingIsLeftRunning(t *testing.T) {
 }
 
 func TestInterrupted(t *testing.T) {
+	t.Parallel()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	t.Setenv("TMPDIR", t.TempDir())
-	start := time.Now()
-	res, err := Run(ctx, Config{Env: os.Environ(), Show: func(p Progress) {
-		if p.Text == "here\n" {
+	start, scratch := time.Now(), t.TempDir()
+	res, err := Run(ctx, Config{Env: os.Environ(), Scratch: scratch, Show: func(p Progress) {
+		if p.Text == "here" {
 			cancel()
 		}
 	}, Dir: bundle(t, map[string]string{"a.sh": "#!/bin/sh\necho here\nexec sleep 60\n", "appspec.yml": "version: 0.0\nos: linux\nhooks:\n  AfterInstall:\n    - location: a.sh\n"})})
-	if err != nil || res.Succeeded || time.Since(start) > 30*time.Second {
+	if err != nil || res.Succeeded || !res.Interrupted || time.Since(start) > 30*time.Second {
 		t.Errorf("got %+v, %v", res, err)
 	}
-}
-
-// tailCases are recorded from the CodeDeploy agent: the lengths of all log entries, and of those that it kept.
-func TestConsoleKeepsWhatTheCodeDeployAgentKeeps(t *testing.T) {
-	dir := os.Getenv("WINGMAN_AGENT_CASES")
-	if dir == "" {
-		dir = filepath.Join("..", "testdata", "codedeploy-agent")
-	}
-	b, err := os.ReadFile(filepath.Join(dir, "log-tail-cases.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var cases [][2][]int
-	if err := json.Unmarshal(b, &cases); err != nil {
-		t.Fatal(err)
-	}
-	for i, c := range cases {
-		var console tail
-		for _, n := range c[0] {
-			console.add(strings.Repeat("x", n-len("\n")))
-		}
-		same := len(console.kept) == len(c[1])
-		for k := range console.kept {
-			same = same && len(console.kept[k])+1 == c[1][k]
-		}
-		if !same {
-			t.Errorf("case %d: kept %d entries, the CodeDeploy agent %v", i, len(console.kept), c[1])
-		}
+	if left, _ := os.ReadDir(scratch); len(left) > 0 && res.Failure == nil {
+		t.Errorf("left behind: %v", left)
 	}
 }
 
-func TestLines(t *testing.T) {
-	var got []string
-	l := &lines{each: func(s string) { got = append(got, s) }}
-	for _, chunk := range []string{"a\nb", "c\n\n", "\xff\n", strings.Repeat("x", longest+1), "end"} {
-		if n, err := l.Write([]byte(chunk)); n != len(chunk) || err != nil {
-			t.Fatal(n, err)
+// The hooks find simulated AWS as they would the real one, and nothing of this machine's user.
+func TestTheHooksEnvironment(t *testing.T) {
+	t.Setenv("AWS_PROFILE", "mine")
+	t.Setenv("AWS_ENDPOINT_URL_AUTO_SCALING", "https://example.invalid")
+	t.Setenv("WINGMAN_DISABLED", "1")
+	c := Config{Original: 1, Wingman: "/usr/bin/wingman", Dir: bundle(t, map[string]string{
+		"appspec.yml": "version: 0.0\nos: linux\nhooks:\n  AfterInstall:\n    - location: a.sh\n",
+		"wingman.yml": "version: 1\nenv: {ADDRESS: 127.0.0.1, PORT: '18080'} # theirs\n",
+		"a.sh":        "#!/bin/sh\nenv | grep -E '^(AWS|WINGMAN|ADDRESS|PORT)' | sort\ncat \"${0%/*}/wingman.yml\"\ncat \"$WINGMAN_CONFIG\"\n",
+	}), Host: filepath.Join(bundle(t, map[string]string{"host.yml": "guard: {mode: observe}\n"}), "host.yml")}
+	lines := heard(&c)
+	var mu sync.Mutex
+	first := []string{}
+	show := c.Show
+	c.Show = func(p Progress) {
+		show(p)
+		mu.Lock()
+		defer mu.Unlock()
+		if p.Part == First {
+			first = append(first, p.Text)
 		}
 	}
-	l.end()
-	if len(got) != 6 || got[0] != "a" || got[1] != "bc" || got[2] != "" || got[3] != "\uFFFD" || len(got[4]) != longest+1 || got[5] != "end" {
-		t.Errorf("got %.40q", got)
+	if res := rehearseIt(t, c); !res.Succeeded {
+		t.Fatalf("got %+v", res)
+	}
+	want := []string{"ADDRESS=127.0.", "AWS_CONFIG_FILE=/dev/null", "AWS_EC2_METADATA_SERVICE_ENDPOINT=http://127.0.0.1:", "AWS_ENDPOINT_URL=http://127.0.0.1:", "AWS_REGION=eu-west-1", "AWS_SHARED_CREDENTIALS_FILE=/dev/null",
+		"PORT=", "WINGMAN_BIN=/usr/bin/wingman", "WINGMAN_CONFIG=", "WINGMAN_LOG_DIR=", "WINGMAN_REHEARSAL_ROOT=", "WINGMAN_SOCKET=", "WINGMAN_STATE_DIR=", "version: 1", "env: {ADDRESS: \"127.0.", "guard: {mode: observe}"}
+	got := lines["replacement-1"]
+	if len(got) != len(want) {
+		t.Fatalf("got %q", got)
+	}
+	for i, w := range want {
+		if !strings.HasPrefix(got[i], w) {
+			t.Errorf("got %q, want %q…", got[i], w)
+		}
+	}
+	if !strings.Contains(strings.Join(first, "\n"), "disabled") {
+		t.Errorf("the first deployment's host.yml: %q", first)
 	}
 }

@@ -56,9 +56,9 @@ type Config struct {
 	Journal    *journal.Journal
 	Roles      RoleFinder
 	Action     Action
-	Drain      []string // see proc.Spec
-	Last       bool     // no further event of this deployment comes on this instance
-	Notes      []string // what the summary must say, whatever came of the run
+	Drain      []string                       // see proc.Spec
+	Last       func(ctx context.Context) bool // whether no further event of this deployment comes on this instance; asked only if always has steps
+	Notes      []string                       // what the summary must say, whatever came of the run
 }
 
 // Result is how a run came out.
@@ -212,7 +212,7 @@ func (r *runner) after(ctx context.Context) {
 	if failed && r.due("on_failure", r.Plan.OnFailure) {
 		r.phase(ctx, "on_failure", r.Plan.OnFailure)
 	}
-	if (failed || r.Last) && r.due("always", r.Plan.Always) {
+	if len(r.Plan.Always) > 0 && (failed || r.Last != nil && r.Last(ctx)) && r.due("always", r.Plan.Always) {
 		r.phase(ctx, "always", r.Plan.Always)
 	}
 }

@@ -158,7 +158,7 @@ func TestAlwaysAfterTheLastEvent(t *testing.T) {
 	if got := h.wrote("w"); got != "" {
 		t.Errorf("ran %q before the last event", got)
 	}
-	h.run(t, t.Context(), "b", p, func(c *Config) { c.Last = true })
+	h.run(t, t.Context(), "b", p, func(c *Config) { c.Last = func(context.Context) bool { return true } })
 	if got := h.wrote("w"); got != "tidy\n" {
 		t.Errorf("ran %q", got)
 	}
