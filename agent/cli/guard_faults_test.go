@@ -124,6 +124,9 @@ func TestGuardThatMustHold(t *testing.T) {
 
 // A state folder that cannot be written or read costs the record, never the guard.
 func TestHookWithoutAJournal(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for the protocol's seconds")
+	}
 	for name, spoil := range map[string]func(s *scene){
 		"state is a file":       func(s *scene) { s.write("instance0/state", "x") },
 		"guards is a file":      func(s *scene) { s.write("instance0/state/guards", "x") },
@@ -226,6 +229,9 @@ func TestLaterSummariesSayWhatFailed(t *testing.T) {
 
 // The step resume_processes lets go at once, but not under another instance, nor where that may not be asked.
 func TestResumeStep(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for the protocol's seconds")
+	}
 	for _, tt := range []struct {
 		name      string
 		instances int
@@ -242,7 +248,7 @@ func TestResumeStep(t *testing.T) {
 			t.Parallel()
 			s := newScene(t, tt.instances)
 			s.write("wingman.yml", "version: 1\nevents: {AfterBlockTraffic: [{resume_processes: {}}]}\n")
-			s.write("appspec.yml", "version: 0.0\nos: linux\nhooks:\n  AfterBlockTraffic:\n    - {location: wingman.sh, timeout: 80}\n")
+			s.write("appspec.yml", fmt.Sprintf("version: 0.0\nos: linux\nhooks:\n  AfterBlockTraffic:\n    - {location: wingman.sh, timeout: %d}\n", 80-50*(tt.instances-1)))
 			s.says(s.run(s.hook(0)), 0, "guard: suspended")
 			defer s.sim.Inject(tt.fault)()
 			c := s.hook(0)
