@@ -57,6 +57,7 @@ func TestHookWhenAWSFails(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs the program against simulated AWS for a minute")
 	}
+	t.Parallel()
 	deny := func(service, op string) awssim.Fault {
 		return awssim.Fault{Service: service, Operation: op, Deny: true}
 	}
@@ -127,6 +128,7 @@ func TestHookWithoutAJournal(t *testing.T) {
 	if testing.Short() {
 		t.Skip("waits for the protocol's seconds")
 	}
+	t.Parallel()
 	for name, spoil := range map[string]func(s *scene){
 		"state is a file":       func(s *scene) { s.write("instance0/state", "x") },
 		"guards is a file":      func(s *scene) { s.write("instance0/state/guards", "x") },
@@ -196,6 +198,7 @@ func TestDisabledAfterABegin(t *testing.T) {
 
 // Ids are opaque; without one there is nothing to hold for.
 func TestStrangeDeployments(t *testing.T) {
+	t.Parallel()
 	for id, want := range map[string]string{"": "no steps", "a b/c \u00e4 $(id)": "guard: suspended", "d-NOWHERE00": "guard: suspended", strings.Repeat("x", 300): "guard: suspended"} {
 		t.Run(fmt.Sprintf("%.20q", id), func(t *testing.T) {
 			t.Parallel()
@@ -232,6 +235,7 @@ func TestResumeStep(t *testing.T) {
 	if testing.Short() {
 		t.Skip("waits for the protocol's seconds")
 	}
+	t.Parallel()
 	for _, tt := range []struct {
 		name      string
 		instances int

@@ -140,7 +140,7 @@ func (b *Begin) look(do Do, out *Outcome) (done bool, a Answer) {
 	}
 	out.Key, out.Record = guard.slots[0].key, guard.rec
 	want = minus(want, guard.rec.Barred)
-	lives := guard.rec.until(a.Now).After(a.Now.Add(min(b.Budget, b.Window/2)))
+	lives := guard.rec.until(a.Now).After(a.Now.Add(min(b.Budget, b.Window-30*time.Second)))
 	if !lives || len(minus(want, guard.rec.Protect)) > 0 || len(a.Group.running(want)) > 0 {
 		return false, a
 	}

@@ -49,15 +49,20 @@ func (r Release) Do(do Do) (out Outcome) {
 	return out.failed(errMoving)
 }
 
-// look finds the guard once every suspension that it may claim has landed and is seen.
+// look finds the guard once every suspension that it may claim has landed and is seen. That there is none is believed
+// at the second look only: the first may be older than a begin of a moment ago.
 func (r Release) look(do Do, out *Outcome) (own, State) {
-	for {
+	for again := true; ; {
 		a := do(Call{Op: Describe, Group: r.Group})
 		at, state := r.due(a, out)
-		if state != "" || a.Now.After(at.rec.settled()) {
+		next := at.rec.settled().Add(time.Second)
+		switch {
+		case state == Released && a.Err == nil && again:
+			again, next = false, a.Now.Add(Staleness)
+		case state != "" || a.Now.After(at.rec.settled()):
 			return at, state
 		}
-		if w := do(Call{Op: Wait, Until: at.rec.settled().Add(time.Second)}); w.Err != nil {
+		if w := do(Call{Op: Wait, Until: next}); w.Err != nil {
 			*out = out.failed(w.Err)
 			return at, Failed
 		}
@@ -182,7 +187,7 @@ func (r Reap) Do(do Do) (out []Outcome) {
 	for _, s := range a.Group.slots() {
 		switch {
 		case s.err != nil:
-			out = append(out, Outcome{Key: s.key, Group: a.Group, Now: a.Now}.failed(s.err))
+			out = append(out, Outcome{Key: s.key, Group: a.Group, Now: a.Now}.failed(fmt.Errorf("%s: %w; if it is nobody's: aws autoscaling delete-tags --tags ResourceId=%s,ResourceType=auto-scaling-group,Key=%[1]s", s.key, s.err, r.Group)))
 		case a.Group.void(s.rec) && !r.Observe:
 			o := Outcome{State: Released, Key: s.key, Group: a.Group, Now: a.Now, Notes: []string{"copied here with another group's tags: deleted, nothing was resumed"}}
 			if d := do(Call{Op: Delete, Group: r.Group, Key: s.key, Value: s.value, Deadline: a.Now.Add(Landing)}); d.Err != nil {
