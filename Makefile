@@ -39,7 +39,7 @@ fuzz: ## each parser's fuzz target, FUZZTIME each (without a bound Go spends nea
 	    echo "$$t ($$(dirname $$f))"; $(GO) test -run '^$$' -fuzz "^$$t\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x ./$$(dirname $$f); done; done
 
 cover: ## statement coverage of the parts that decide
-	$(GO) test -cover ./agent/appspec ./agent/plan ./agent/proc ./agent/run ./agent/check ./agent/journal
+	$(GO) test -cover ./agent/appspec ./agent/plan ./agent/proc ./agent/run ./agent/check ./agent/journal ./agent/guard ./agent/cloud
 
 package: ## packages come with a later change
 	@echo "make package: not there yet: nothing builds packages so far" >&2; exit 1
