@@ -71,7 +71,7 @@ func TestHookWhenAWSFails(t *testing.T) {
 		says  []string
 	}{
 		{"all hangs", hang("", ""), []string{lost}},
-		{"IMDS hangs", hang("imds", ""), []string{lost, "AWS does not answer"}},
+		{"IMDS hangs", hang("imds", ""), []string{lost, "metadata service does not answer"}},
 		{"Auto Scaling hangs", hang("autoscaling", ""), []string{lost}},
 		{"CodeDeploy hangs", hang("codedeploy", ""), []string{set}},
 		{"policies hang", hang("autoscaling", "DescribePolicies"), []string{set, "headroom"}},

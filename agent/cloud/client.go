@@ -125,7 +125,10 @@ func (c *Client) region(ctx context.Context) (string, error) {
 		return "", err
 	}
 	d, err := c.identity(ctx)
-	return d.Region, err
+	if err != nil {
+		return "", &Error{Kind: Unreachable, Op: "find the region", Say: "no region is set (AWS_REGION, or a profile's), and " + err.Error(), Err: err}
+	}
+	return d.Region, nil
 }
 
 // instance asks which instance this is.
@@ -143,7 +146,7 @@ func (c *Client) identity(ctx context.Context) (imds.InstanceIdentityDocument, e
 	defer cancel()
 	out, err := c.meta.GetInstanceIdentityDocument(ctx, &imds.GetInstanceIdentityDocumentInput{})
 	if err != nil {
-		return imds.InstanceIdentityDocument{}, classify("find this instance", "", err)
+		return imds.InstanceIdentityDocument{}, noMetadata(err)
 	}
 	c.document = out.InstanceIdentityDocument
 	return c.document, nil

@@ -167,8 +167,8 @@ func TestPlace(t *testing.T) {
 		defer green.sim.Inject(awssim.Fault{Service: "imds", Operation: "/latest/api/token", Status: 403, Code: "Forbidden"})()
 		before := len(green.sim.Requests())
 		_, err := green.client(green.labelled("Green")).Place(ctx, green.deployment)
-		if err == nil {
-			t.Error("no error without a token")
+		if err == nil || !strings.Contains(err.Error(), "metadata service is switched off (403)") {
+			t.Errorf("without a token: %v", err)
 		}
 		for _, r := range green.sim.Requests()[before:] {
 			if r.Service == "imds" && r.Operation != "/latest/api/token" {
@@ -265,6 +265,14 @@ func TestUnreachable(t *testing.T) {
 			t.Errorf("%s: %v", name, a.Err)
 		}
 		cancel()
+	}
+}
+
+func TestNoMetadata(t *testing.T) {
+	_, err := cloud.New(cloud.Options{Endpoint: "http://127.0.0.1:1", Metadata: "http://127.0.0.1:1"}).Place(context.Background(), lifecycle.Deployment{ID: "d-1"})
+	var e *cloud.Error
+	if !errors.As(err, &e) || e.Kind != cloud.Unreachable || !strings.Contains(err.Error(), "is this an EC2 instance?") {
+		t.Errorf("%v", err)
 	}
 }
 

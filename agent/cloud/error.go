@@ -36,10 +36,14 @@ type Error struct {
 	Kind   Kind
 	Op     string // what was tried
 	Action string // the IAM action, where it is known
+	Say    string // in words of its own, where the kind's would mislead
 	Err    error
 }
 
 func (e *Error) Error() string {
+	if e.Say != "" {
+		return e.Say
+	}
 	switch e.Kind {
 	case Denied:
 		return fmt.Sprintf("this role may not call %s: allow it (docs/guard.md, Permissions)", e.Action)
@@ -95,6 +99,23 @@ func classify(op, action string, err error) error {
 	case errors.Is(err, context.Canceled), errors.As(err, &status): // we were ended; an answer that is none of AWS's, a proxy's
 	case errors.As(err, &operation): // no credentials to ask with, no metadata service
 		e.Kind = Unreachable
+	}
+	return e
+}
+
+// noMetadata says why this instance could not be asked which it is. 403 means that the service is switched off (EC2 User
+// Guide, "Retrieve instance metadata"); the SDK's error of a token that is refused has it in its text only.
+func noMetadata(err error) error {
+	e := &Error{Kind: Unreachable, Op: "find this instance", Err: err}
+	_, after, answered := strings.Cut(err.Error(), "StatusCode: ")
+	code, _, _ := strings.Cut(after, ",")
+	switch {
+	case code == "403":
+		e.Say = "the instance's metadata service is switched off (403): aws ec2 modify-instance-metadata-options --http-endpoint enabled --instance-id …"
+	case answered:
+		e.Say = "the instance's metadata service answers " + code + " to version 2's questions"
+	default:
+		e.Say = fmt.Sprintf("the instance's metadata service does not answer (%s): is this an EC2 instance? elsewhere write guard: {mode: disabled} into host.yml", short(err))
 	}
 	return e
 }

@@ -125,9 +125,9 @@ func worst(all []run.Acted) run.Acted {
 
 // failed is the outcome of a guard that could not be begun: loud, and no failure of the event unless host.yml says so.
 func (g *guardian) failed(why string) run.Acted {
-	out := run.Acted{Verdict: journal.Failed, Reason: why, Notes: []string{why}}
-	if g.settings.ContinueOnError {
-		out.Verdict = journal.Skipped
+	out := run.Acted{Verdict: journal.Failed, Reason: why}
+	if g.settings.ContinueOnError { // then the summary of another step's failure must say it, too
+		out.Verdict, out.Notes = journal.Skipped, []string{why}
 		out.Reason += "; the deployment goes on without it (guard.continue_on_error)"
 	}
 	return out
