@@ -121,14 +121,14 @@ func starting(ctx context.Context) (context.Context, context.CancelFunc) {
 
 // region asks the instance where it is.
 func (c *Client) region(ctx context.Context) (string, error) {
-	if err := c.onEC2(); err != nil {
-		return "", err
+	err := c.onEC2()
+	if err == nil {
+		var d imds.InstanceIdentityDocument
+		if d, err = c.identity(ctx); err == nil {
+			return d.Region, nil
+		}
 	}
-	d, err := c.identity(ctx)
-	if err != nil {
-		return "", &Error{Kind: Unreachable, Op: "find the region", Say: "no region is set (AWS_REGION, or a profile's), and " + err.Error(), Err: err}
-	}
-	return d.Region, nil
+	return "", &Error{Kind: Unreachable, Op: "find the region", Say: "no region is set (AWS_REGION, or a profile's), and " + err.Error(), Err: err}
 }
 
 // instance asks which instance this is.
