@@ -112,13 +112,23 @@ func unknown(at guard.Place) string {
 	return "whether this is a replacement cannot be asked: " + strings.Join(at.Notes, "; ")
 }
 
+// worst is what the step comes to: a failure, else what was not held and why, else what was held, which has been said.
 func worst(all []run.Acted) run.Acted {
 	out := run.Acted{Verdict: journal.Skipped}
+	var lost []string
 	for _, a := range all {
 		out.Notes = append(out.Notes, a.Notes...)
-		if a.Verdict == journal.Failed || out.Verdict == journal.Skipped {
+		switch {
+		case a.Verdict == journal.Failed:
+			out.Verdict, out.Reason = a.Verdict, a.Reason
+		case a.Verdict == journal.Skipped && a.Reason != "":
+			lost = append(lost, a.Reason)
+		case a.Verdict == journal.Succeeded && out.Verdict == journal.Skipped:
 			out.Verdict, out.Reason = a.Verdict, a.Reason
 		}
+	}
+	if len(lost) > 0 && out.Verdict != journal.Failed {
+		out.Verdict, out.Reason = journal.Skipped, strings.Join(lost, "; ")
 	}
 	return out
 }
@@ -276,6 +286,9 @@ func (g *guardian) holds(r journal.Guard, w guard.Want) bool {
 // acted puts a begin's outcome into words.
 func (g *guardian) acted(group string, out guard.Outcome) run.Acted {
 	until := out.Record.Until.Local().Format("15:04 MST")
+	if nothing(out) {
+		return run.Acted{Verdict: journal.Succeeded, Reason: "guard: nothing to hold on " + group + ": " + strings.Join(out.Notes, "; ")}
+	}
 	switch out.State {
 	case guard.Begun:
 		what := "suspended " + join(out.Suspended) + " on " + group
@@ -292,6 +305,9 @@ func (g *guardian) acted(group string, out guard.Outcome) run.Acted {
 	}
 	return g.failed(fmt.Sprintf("GUARD NOT SET on %s: %s", group, out.Err))
 }
+
+// nothing says that all that was wanted is CodeDeploy's own on that group: there is no guard.
+func nothing(out guard.Outcome) bool { return out.State == guard.Joined && out.Key == "" }
 
 func before(out guard.Outcome) string {
 	if len(out.Before) == 0 {
@@ -330,6 +346,9 @@ func (e *Engine) note(r journal.Guard, out guard.Outcome) {
 	r.State, r.Reason = string(out.State), ""
 	if out.Err != nil {
 		r.Reason = out.Err.Error()
+	}
+	if nothing(out) {
+		out.State = guard.Released // there is nothing of ours to give back
 	}
 	switch out.State {
 	case guard.Begun, guard.Joined, guard.Holds, guard.Lost:
