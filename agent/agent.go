@@ -1,0 +1,146 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/codedeploy-wingman/wingman/agent/engine"
+)
+
+// Scopes puts processes into transient systemd scopes, so that they outlive the service.
+type Scopes interface {
+	Start(ctx context.Context, name, description string, pid int, stop time.Duration) error
+	Stop(ctx context.Context, name string) error
+}
+
+// Config is what a service needs. Only Socket and Paths must be set.
+type Config struct {
+	Socket  string // /run/wingman/wingman.sock; runs under way are kept beside it, in live/
+	Paths   engine.Paths
+	Version string   // of this wingman
+	Runner  []string // path and arguments of the process that executes one run (RunnerMain)
+	Scopes  Scopes   // nil: there is no systemd, runs are in sessions of their own
+	Group   string   // whose members may read; default wingman
+	Log     *slog.Logger
+	Drain   []string // see engine.Engine
+}
+
+// Agent is the service.
+type Agent struct {
+	Config
+	since    time.Time
+	group    int // the group's id; -1 is none
+	runs     runs
+	settings settings
+	follower follower
+	codedeploy codedeploy
+	news news
+	draining chan struct{}
+	wg       sync.WaitGroup // what must have ended before Run returns
+}
+
+// New makes a service; nothing of it runs yet.
+func New(c Config) *Agent {
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Group == "" {
+		c.Group = "wingman"
+	}
+	a := &Agent{Config: c, since: time.Now(), group: groupID(c.Group), draining: make(chan struct{})}
+	a.runs.byKey = map[key]*held{}
+	a.runs.byID = map[string]*held{}
+	return a
+}
+
+func (a *Agent) live() string { return filepath.Join(filepath.Dir(a.Socket), "live") }
+
+// Run serves until ctx is done: then it takes no more requests, leaves the runs under way to themselves (each is a
+// process of its own, and the next service finds it), and returns.
+func (a *Agent) Run(ctx context.Context) error {
+	if err := a.makeFolders(); err != nil {
+		return err
+	}
+	l, err := listen(a.Socket)
+	if err != nil {
+		return err
+	}
+	if err := a.settings.load(a.Paths.Settings); err != nil {
+		a.Log.Error(err.Error())
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	a.adopt(ctx)
+	srv := &http.Server{Handler: a.handler(), ConnContext: withPeer, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(a.Log.Handler(), slog.LevelWarn)}
+	failed := make(chan error, 1)
+	go func() { failed <- srv.Serve(l) }()
+	a.started(ctx)
+	select {
+	case err = <-failed:
+		err = fmt.Errorf("the service's socket failed: %w", err)
+	case <-ctx.Done():
+	}
+	close(a.draining) // from now on a connection that ends says nothing of its client
+	a.stopping()
+	cancel()
+	err = errors.Join(err, drained(srv.Close()))
+	a.wg.Wait()
+	return err
+}
+
+func drained(err error) error {
+	if errors.Is(err, http.ErrServerClosed) || errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// makeFolders makes what is not there. Other users' runs keep their records below, so that all may pass.
+func (a *Agent) makeFolders() error {
+	for _, dir := range []string{filepath.Dir(a.Socket), a.live(), a.Paths.State, a.Paths.Logs} {
+		if err := os.MkdirAll(dir, 0o755); err != nil && !(dir == a.Paths.State || dir == a.Paths.Logs) {
+			return fmt.Errorf("cannot start: %w", err)
+		} else if err != nil { // a read-only disk must not keep scaling suspended
+			a.Log.Error("records or logs cannot be kept", "error", err)
+		}
+	}
+	return nil
+}
+
+// listen takes the socket's place: a socket that nobody answers at is left over, one that somebody does is in use, and
+// anything else is not ours to delete.
+func listen(path string) (net.Listener, error) {
+	if len(path) > 100 { // sun_path holds 104 to 108 bytes
+		return nil, fmt.Errorf("cannot listen: the socket's path %s is too long for this system: set WINGMAN_SOCKET to one of at most 100 characters", path)
+	}
+	info, err := os.Lstat(path)
+	switch {
+	case err == nil && info.Mode()&os.ModeSocket == 0:
+		return nil, fmt.Errorf("cannot listen: %s is there and is no socket: move it away, or set WINGMAN_SOCKET", path)
+	case err == nil:
+		if c, err := net.DialTimeout("unix", path, time.Second); err == nil {
+			c.Close()
+			return nil, fmt.Errorf("cannot start: another service answers at %s (wingman status shows it)", path)
+		}
+		if err := os.Remove(path); err != nil {
+			return nil, fmt.Errorf("cannot listen: %w", err)
+		}
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen: %w", err)
+	}
+	if err := os.Chmod(path, 0o666); err != nil { // who may do what is decided by the caller's uid, see routes
+		l.Close()
+		return nil, fmt.Errorf("cannot listen: %w", err)
+	}
+	return l, nil
+}

@@ -1,0 +1,20 @@
+package live
+
+import (
+	"errors"
+	"os"
+	"time"
+)
+
+var errUnix = errors.New("on Windows an event always runs in its caller's own process")
+
+// Lock is of no use on Windows: see errUnix.
+func (d Dir) Lock(int) (*os.File, error) { return nil, errUnix }
+
+// Lives says that nothing does.
+func (d Dir) Lives() bool { return false }
+
+func attended(string) bool                   { return false }
+func lockShared(*os.File) error              { return errUnix }
+func waitUnlocked(string, time.Duration)     {}
+func openSafe(string, int) (*os.File, error) { return nil, errUnix }

@@ -1,0 +1,268 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/codedeploy-wingman/wingman/agent/api"
+	"github.com/codedeploy-wingman/wingman/agent/journal"
+	"github.com/codedeploy-wingman/wingman/agent/live"
+	"github.com/codedeploy-wingman/wingman/agent/run"
+)
+
+// requestLimit bounds a request: the kernel bounds an environment to 2 MiB or so, and JSON may write it larger.
+const requestLimit = 16 << 20
+
+// start runs an event, or has the caller take part in the run of it that there is.
+func (a *Agent) start(w http.ResponseWriter, r *http.Request) {
+	var req api.Request
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, requestLimit)).Decode(&req); err != nil {
+		refuse(w, http.StatusBadRequest, api.BadInput, "cannot read the request: %s", err)
+		return
+	}
+	p := peerOf(r.Context())
+	if refused := a.accepts(req, p); refused != nil {
+		answer(w, http.StatusConflict, refused)
+		return
+	}
+	h, isNew, err := a.reserve(r.Context(), req, p)
+	if err != nil {
+		return // the caller has gone
+	}
+	if !isNew {
+		a.joined(w, r, h, p, req)
+		return
+	}
+	if have, there := recorded(h.key, h.meta.Store); there && h.key.deployment != "" && !req.Again {
+		a.unreserve(h, fmt.Errorf("it is recorded"))
+		a.replay(w, r, have)
+		return
+	}
+	a.begin(w, r, h, req, p)
+}
+
+// accepts says why the service does not take a request; nil if it does.
+func (a *Agent) accepts(req api.Request, p peer) *api.Error {
+	s := a.settings.fresh(a.Paths.Settings, a.Log)
+	bad := func(kind, format string, args ...any) *api.Error { return &api.Error{Kind: kind, Message: fmt.Sprintf(format, args...)} }
+	switch {
+	case !p.known:
+		return bad(api.Inline, "the system does not say who asks")
+	case a.leaves():
+		return bad(api.Inline, "the service is about to end")
+	case s.host == nil:
+		return bad(api.BadInput, "%s", s.problem)
+	case s.host.Executor == "inline":
+		return bad(api.Inline, "executor is inline in %s", a.Paths.Settings)
+	case other(req.Paths.State, a.Paths.State) || other(req.Paths.Logs, a.Paths.Logs) || other(req.Paths.Settings, a.Paths.Settings):
+		return bad(api.Inline, "the service keeps settings, state or logs elsewhere (WINGMAN_CONFIG, WINGMAN_STATE_DIR, WINGMAN_LOG_DIR)")
+	case req.V > api.Version:
+		return bad(api.Inline, "the service is older than this command: systemctl restart wingman")
+	case req.Event == "" || req.Revision == "":
+		return bad(api.BadInput, "a request names an event and a revision")
+	}
+	return nil
+}
+
+func other(theirs, ours string) bool { return theirs != "" && theirs != ours }
+
+// unreserve has others who ask for the same try for themselves.
+func (a *Agent) unreserve(h *held, why error) {
+	h.err = why
+	a.runs.drop(h)
+	close(h.ready)
+}
+
+// begin starts a new run and streams it. Once its client has been told that it is accepted, and not before, the run may
+// begin: a client that was told nothing can be sure that nothing was done.
+func (a *Agent) begin(w http.ResponseWriter, r *http.Request, h *held, req api.Request, p peer) {
+	gate, err := a.launch(r.Context(), h, req.Env, req.Dir, p)
+	if err != nil {
+		a.unreserve(h, err)
+		a.Log.Error("a run is left to its caller's own process", append(runAttrs(h.meta), "error", err)...)
+		refuse(w, http.StatusConflict, api.Inline, "%s", err)
+		return
+	}
+	leave := a.join(h, p)
+	defer leave()
+	out := newStream(w)
+	err = out.send(api.Line{Type: api.Accepted, Run: h.meta.ID, Folder: string(h.dir)})
+	if err == nil {
+		err = gate.Open(a.order(h, req))
+	} else {
+		gate.Shut()
+	}
+	if err != nil {
+		a.unreserve(h, err)
+		_ = out.send(api.Line{Type: api.NeverStarted}) // its runner died before it began, or nobody listens
+		return
+	}
+	close(h.ready)
+	a.tell()
+	a.follow(r.Context(), out, h, 0, true)
+}
+
+// joined streams the run that there is already.
+func (a *Agent) joined(w http.ResponseWriter, r *http.Request, h *held, p peer, req api.Request) {
+	if h.ended() {
+		if have, there := recorded(h.key, h.meta.Store); there {
+			a.replay(w, r, have)
+			return
+		}
+	}
+	leave := a.join(h, p)
+	defer leave()
+	out := newStream(w)
+	word := "running"
+	if h.ended() {
+		word = "recorded" // and its record could not be kept
+	}
+	if out.send(api.Line{Type: api.Accepted, Run: h.meta.ID, Folder: string(h.dir), Joined: word}) == nil {
+		a.follow(r.Context(), out, h, 0, true)
+	}
+}
+
+// events streams a run from some offset on, for a client that lost the service, or for one who only looks on.
+func (a *Agent) events(w http.ResponseWriter, r *http.Request) {
+	h := a.runs.find(r.PathValue("id"))
+	if h == nil {
+		refuse(w, http.StatusNotFound, api.NotFound, "no run %s is under way here", r.PathValue("id"))
+		return
+	}
+	from, err := strconv.ParseInt(orElse(r.FormValue("from"), "0"), 10, 64)
+	if err != nil || from < 0 {
+		refuse(w, http.StatusBadRequest, api.BadInput, "from is an offset in bytes, not %q", r.FormValue("from"))
+		return
+	}
+	select {
+	case <-h.ready:
+	case <-r.Context().Done():
+		return
+	}
+	waits := r.FormValue("watch") == "" && a.owns(peerOf(r.Context()), r)
+	if waits {
+		defer a.join(h, peerOf(r.Context()))()
+	}
+	out := newStream(w)
+	if out.send(api.Line{Type: api.Accepted, Run: h.meta.ID, Folder: string(h.dir), Joined: "running"}) == nil {
+		a.follow(r.Context(), out, h, from, waits)
+	}
+}
+
+// follow streams a run to its end.
+func (a *Agent) follow(ctx context.Context, out *stream, h *held, from int64, waits bool) {
+	f, err := h.dir.Follow(h.meta.UID, from, waits)
+	if err != nil {
+		a.Log.Error("cannot stream the run", append(runAttrs(h.meta), "error", err)...)
+		return // the client reads it for itself
+	}
+	defer f.Close()
+	for {
+		it, err := f.Next(ctx)
+		if err != nil {
+			return
+		}
+		line := api.Line{Type: api.Output, Text: string(it.Text), Next: it.Next}
+		switch it.End {
+		case live.Ended:
+			line = api.Line{Type: api.Done, Result: &it.Result}
+		case live.NeverStarted:
+			line = api.Line{Type: api.NeverStarted}
+		case live.Gone:
+			res := a.interrupted(h)
+			_ = out.send(api.Line{Type: api.Output, Text: summary(res), Next: it.Next})
+			line = api.Line{Type: api.Done, Result: &res}
+		}
+		if out.send(line) != nil || it.End != "" {
+			return
+		}
+	}
+}
+
+// interrupted closes the record of a run whose runner was killed, and ends what it left running.
+func (a *Agent) interrupted(h *held) api.Result {
+	h.once.Do(func() {
+		why := "wingman's own process was killed in the middle of it"
+		a.Log.Error("interrupted: "+why, append(runAttrs(h.meta), "stderr", tail(string(h.dir)+"/stderr"))...)
+		a.stopScope(h)
+		rec := a.closeRecord(h, why)
+		rec.Verdict = journal.Interrupted
+		b, _ := json.Marshal(rec) // a record of ours can be written
+		h.lost = api.Result{V: api.Version, Verdict: string(journal.Interrupted), ExitCode: api.ExitCode(string(journal.Interrupted)), Run: b}
+	})
+	return h.lost
+}
+
+// summary gives what CodeDeploy's console shows of a run that could not say it itself.
+func summary(res api.Result) string {
+	var r run.Result
+	if json.Unmarshal(res.Run, &r.Run) != nil {
+		return ""
+	}
+	return run.Summary(r, nil)
+}
+
+// replay answers from the record: nothing is run twice because somebody asks twice.
+func (a *Agent) replay(w http.ResponseWriter, r *http.Request, rec journal.Run) {
+	out := newStream(w)
+	word, note := "recorded", fmt.Sprintf("wingman: %s of %s ran here already, at %s (run %s): nothing is run again, this is its record; to run it again: wingman hook --again\n",
+		rec.Event, rec.Deployment.ID, rec.Started.Local().Format("15:04:05 MST"), rec.ID)
+	if rec.Verdict == journal.Running {
+		word, note = "running", fmt.Sprintf("wingman: %s of %s runs already, in its caller's own process (run %s): waiting for it\n", rec.Event, rec.Deployment.ID, rec.ID)
+	}
+	if out.send(api.Line{Type: api.Accepted, Run: rec.ID, Joined: word}) != nil {
+		return
+	}
+	_ = out.send(api.Line{Type: api.Output, Text: note})
+	state, logs := a.store(peerOf(r.Context()).uid)
+	for rec.Verdict == journal.Running {
+		select {
+		case <-time.After(200 * time.Millisecond):
+		case <-r.Context().Done():
+			return
+		}
+		if now, err := journal.New(state).Run(rec.Deployment.ID, rec.ID); err == nil {
+			rec = now
+		}
+	}
+	if f, err := openLog(rec.Log, logs); err == nil {
+		_, _ = io.Copy(textWriter{out}, f)
+		f.Close()
+	}
+	b, _ := json.Marshal(rec) // it was read as JSON
+	_ = out.send(api.Line{Type: api.Done, Result: &api.Result{V: api.Version, Verdict: string(rec.Verdict), ExitCode: api.ExitCode(string(rec.Verdict)), Run: b}})
+}
+
+// stream is a run's lines on their way to a client.
+type stream struct {
+	w   http.ResponseWriter
+	rc  *http.ResponseController
+	enc *json.Encoder
+}
+
+func newStream(w http.ResponseWriter) *stream {
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	return &stream{w, http.NewResponseController(w), enc}
+}
+
+func (s *stream) send(l api.Line) error {
+	l.V = api.Version
+	if err := s.enc.Encode(l); err != nil {
+		return err
+	}
+	return s.rc.Flush()
+}
+
+// textWriter sends what is written as output.
+type textWriter struct{ *stream }
+
+func (t textWriter) Write(p []byte) (int, error) {
+	return len(p), t.send(api.Line{Type: api.Output, Text: string(p)})
+}
