@@ -6,12 +6,13 @@ import (
 	"time"
 )
 
-// Named is one check to be run: commands in Dir, with Env as their whole environment.
+// Named is one check to be run: commands in Dir, with Env as their whole environment, in Cgroup.
 type Named struct {
 	Name string
 	Settings
-	Env []string
-	Dir string
+	Env    []string
+	Dir    string
+	Cgroup string // see proc.Spec
 }
 
 // Result is how a check stands, and at last how it ended.
@@ -41,6 +42,9 @@ func Run(ctx context.Context, checks []Named, observe func(Update)) []Result {
 	for i, c := range checks {
 		jobs[i] = job{index: i, named: c}
 		jobs[i].checker, jobs[i].err = New(c.Settings, c.Env, c.Dir)
+		if command, is := jobs[i].checker.(*commandChecker); is {
+			command.spec.Cgroup = c.Cgroup
+		}
 	}
 	return runJobs(ctx, jobs, observe)
 }

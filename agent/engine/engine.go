@@ -3,6 +3,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -12,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/codedeploy-wingman/wingman/agent/appspec"
@@ -48,16 +50,36 @@ func PathsFrom(getenv func(string) string) Paths {
 // Engine runs events on this host.
 type Engine struct {
 	Paths
-	Cloud guard.Cloud // AWS; nil: as the environment says
-	Drain []string    // argv of the process that reads an output still held when its script is done; see proc.Spec
+	Cloud  guard.Cloud                       // AWS; nil: as the environment says
+	Drain  []string                          // argv of the process that reads an output still held when its script is done; see proc.Spec
+	Cgroup string                            // where what events start is put; see proc.Spec
+	Host   func() (data []byte, file string) // host.yml's text, and its name for messages, from who keeps the last that was valid; nil: Settings is read, each time
+
+	once sync.Once // of aws
+}
+
+// host gives the host's settings. The error is a UsageError.
+func (e *Engine) host() (h plan.Host, err error) {
+	if e.Host == nil {
+		h, err = plan.LoadHost(e.Settings)
+	} else {
+		data, file := e.Host()
+		h, err = plan.ParseHost(data, file)
+	}
+	if err != nil {
+		return plan.Host{}, UsageError{err}
+	}
+	return h, nil
 }
 
 // Request is one event to run or to show.
 type Request struct {
 	Event    lifecycle.Event
-	Revision string   // the revision's folder
-	File     string   // a wingman.yml to use instead of the revision's; "" for none
-	Env      []string // the caller's environment, CodeDeploy's variables among it
+	Revision string            // the revision's folder
+	File     string            // a wingman.yml to use instead of the revision's; "" for none
+	Env      []string          // the caller's environment, CodeDeploy's variables among it
+	ID       string            // the run's; "": a NewID
+	Begin    func(step string) // told when a step begins; nil: nobody asks
 }
 
 // UsageError is a fault in the request or in a settings file: nothing was run.
@@ -68,9 +90,9 @@ func (e UsageError) Unwrap() error { return e.Err }
 
 // Plan says what the request would run here, after defaults and policy. It changes nothing. Its errors are UsageErrors.
 func (e *Engine) Plan(req Request) (plan.Plan, error) {
-	host, err := plan.LoadHost(e.Settings)
+	host, err := e.host()
 	if err != nil {
-		return plan.Plan{}, UsageError{err}
+		return plan.Plan{}, err
 	}
 	return planned(req, host)
 }
@@ -143,16 +165,16 @@ func (r Request) deployment() lifecycle.Deployment { return lifecycle.FromEnv(r.
 // Run runs the event in this process and prints to out what it prints. The result says how it came out; an error
 // (a UsageError) means that nothing was run.
 func (e *Engine) Run(ctx context.Context, req Request, out io.Writer) (run.Result, error) {
-	host, err := plan.LoadHost(e.Settings)
+	host, err := e.host()
 	if err != nil {
-		return run.Result{}, UsageError{err}
+		return run.Result{}, err
 	}
 	p, err := planned(req, host)
 	if err != nil {
 		return run.Result{}, err
 	}
 	d := req.deployment()
-	c := run.Config{ID: newID(p.Event), Plan: p, Deployment: d, Env: req.Env, Out: out, Drain: e.Drain, Journal: journal.New(e.State)}
+	c := run.Config{ID: cmp.Or(req.ID, NewID(p.Event)), Plan: p, Deployment: d, Env: req.Env, Out: out, Drain: e.Drain, Cgroup: e.Cgroup, Begin: req.Begin, Journal: journal.New(e.State)}
 	g := &guardian{Engine: e, journal: c.Journal, settings: host.Guard, event: p.Event, deployment: d, budget: p.Budget}
 	c.Action, c.Roles, c.Notes = g, g, g.failures()
 	c.Last = func(ctx context.Context) bool {
@@ -196,8 +218,8 @@ func last(req Request, role func() lifecycle.Role) bool {
 	return end == req.Event || endOfBlock == req.Event && role() == lifecycle.Original
 }
 
-// newID names a run: when, what, and four random bytes.
-func newID(ev lifecycle.Event) string {
+// NewID names a run: when, what, and four random bytes.
+func NewID(ev lifecycle.Event) string {
 	var b [4]byte
 	rand.Read(b[:])
 	return fmt.Sprintf("%s-%s-%s", time.Now().UTC().Format("20060102T150405"), ev, hex.EncodeToString(b[:]))

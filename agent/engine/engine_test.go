@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -105,5 +106,30 @@ func TestLast(t *testing.T) {
 	}
 	if last(Request{Revision: t.TempDir()}, nil) {
 		t.Error("without appspec.yml nothing is known")
+	}
+}
+
+// The settings may come from who keeps them, valid, beside a host.yml that is broken just now.
+func TestSettingsHandedIn(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, "host.yml", "log: 3")
+	e := &Engine{Paths: Paths{Settings: filepath.Join(dir, "host.yml"), State: filepath.Join(dir, "state"), Logs: filepath.Join(dir, "logs")}}
+	e.Host = func() ([]byte, string) {
+		return []byte("policy: {max_timeout: 7m}\nguard: {mode: disabled}"), "/etc/wingman/host.yml"
+	}
+	write(t, dir, "wingman.yml", "version: 1\nevents: {AfterInstall: [{command: [/bin/echo, hello]}]}")
+	var began []string
+	req := Request{Event: lifecycle.AfterInstall, Revision: dir, ID: "the-run", Begin: func(step string) { began = append(began, step) }}
+	if p, err := e.Plan(req); err != nil || p.Budget != 7*time.Minute || p.BudgetFrom != "max_timeout in /etc/wingman/host.yml" {
+		t.Errorf("%s from %s, %v", p.Budget, p.BudgetFrom, err)
+	}
+	res, err := e.Run(t.Context(), req, io.Discard)
+	if err != nil || res.ID != "the-run" || len(began) != 1 || began[0] != "echo" {
+		t.Errorf("%+v %v, began %q", res, err, began)
+	}
+	e.Host = func() ([]byte, string) { return []byte("log: 3"), "given.yml" }
+	var usage UsageError
+	if _, err := e.Plan(req); !errors.As(err, &usage) || !strings.Contains(err.Error(), "given.yml:1:6") {
+		t.Errorf("%v", err)
 	}
 }

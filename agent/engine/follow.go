@@ -11,7 +11,6 @@ import (
 	"github.com/codedeploy-wingman/wingman/agent/guard"
 	"github.com/codedeploy-wingman/wingman/agent/journal"
 	"github.com/codedeploy-wingman/wingman/agent/lifecycle"
-	"github.com/codedeploy-wingman/wingman/agent/plan"
 	"github.com/codedeploy-wingman/wingman/agent/run"
 )
 
@@ -26,14 +25,13 @@ type Looked struct {
 // where the deployment is over, begins again what was lost, and bars what somebody resumed. It waits as the protocol
 // does (S between two looks), so it is not for hooks: the service calls it, rehearsals, and `wingman guard reap`.
 func (e *Engine) AfterEvent(ctx context.Context) ([]Looked, error) {
-	host, err := plan.LoadHost(e.Settings)
+	host, err := e.host()
 	if err != nil {
-		return nil, UsageError{err}
+		return nil, err
 	}
 	all, err := journal.New(e.State).Guards()
 	open := slices.DeleteFunc(all, func(r journal.Guard) bool { return !r.Closed.IsZero() })
 	out := make([]Looked, len(open))
-	e.aws()               // made before it is shared
 	var wg sync.WaitGroup // the waits of one guard must not put off what another gives back
 	for i, r := range open {
 		wg.Go(func() { out[i] = e.follow(ctx, host.Guard, r) })
@@ -129,9 +127,9 @@ func (g *guardian) alone(ctx context.Context, r journal.Guard, say func(string))
 
 // Reap gives back every guard that is due on the groups; on none named, on those that carry a guard and may be seen.
 func (e *Engine) Reap(ctx context.Context, groups []string) ([]Looked, error) {
-	host, err := plan.LoadHost(e.Settings)
+	host, err := e.host()
 	if err != nil {
-		return nil, UsageError{err}
+		return nil, err
 	}
 	if len(groups) == 0 {
 		if groups, err = e.aws().Guarded(ctx); err != nil {

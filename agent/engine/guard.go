@@ -32,9 +32,11 @@ const (
 
 // aws gives the client that this engine speaks to AWS with.
 func (e *Engine) aws() guard.Cloud {
-	if e.Cloud == nil {
-		e.Cloud = cloud.New(cloud.Options{})
-	}
+	e.once.Do(func() {
+		if e.Cloud == nil {
+			e.Cloud = cloud.New(cloud.Options{})
+		}
+	})
 	return e.Cloud
 }
 

@@ -9,7 +9,6 @@ import (
 	"github.com/codedeploy-wingman/wingman/agent/cloud"
 	"github.com/codedeploy-wingman/wingman/agent/guard"
 	"github.com/codedeploy-wingman/wingman/agent/lifecycle"
-	"github.com/codedeploy-wingman/wingman/agent/plan"
 )
 
 // GroupGuards is what one Auto Scaling group carries.
@@ -64,9 +63,9 @@ func (e *Engine) groups(ctx context.Context, named []string) ([]string, error) {
 
 // SuspendByHand begins a guard for a deployment, or for a time.
 func (e *Engine) SuspendByHand(ctx context.Context, groups []string, deployment string, window time.Duration, set []guard.Process) ([]Looked, error) {
-	host, err := plan.LoadHost(e.Settings)
+	host, err := e.host()
 	if err != nil {
-		return nil, UsageError{err}
+		return nil, err
 	}
 	if len(groups) == 0 {
 		at, err := e.aws().Place(ctx, lifecycle.Deployment{})

@@ -1,6 +1,8 @@
 package proc
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -46,6 +48,15 @@ func short(d time.Duration) string {
 		return d.Round(10 * time.Millisecond).String()
 	}
 	return d.Round(100 * time.Microsecond).String()
+}
+
+// WhyCancelled says that ctx is done, and why where it was given a cause.
+func WhyCancelled(ctx context.Context) string {
+	cause := context.Cause(ctx)
+	if cause == nil || errors.Is(cause, context.Canceled) {
+		return string(Cancelled)
+	}
+	return string(Cancelled) + ": " + cause.Error()
 }
 
 func notStarted(reason string) Ending {

@@ -4,7 +4,6 @@ package proc
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"syscall"
@@ -25,7 +24,7 @@ func Run(ctx context.Context, s Spec) Ending {
 
 func run(ctx context.Context, s Spec) Ending {
 	if ctx.Err() != nil {
-		return notStarted("cancelled before it was started")
+		return notStarted(WhyCancelled(ctx) + " (before it was started)")
 	}
 	c, err := prepare(s)
 	if err != nil {
@@ -83,10 +82,7 @@ func (l *leader) supervise(ctx context.Context, s Spec) Ending {
 	case <-timeout:
 		e = Ending{How: TimedOut, Reason: "timed out after " + short(s.Timeout)}
 	case <-ctx.Done():
-		e = Ending{How: Cancelled, Reason: "cancelled"}
-		if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
-			e.Reason += ": " + cause.Error()
-		}
+		e = Ending{How: Cancelled, Reason: WhyCancelled(ctx)}
 	}
 	if waitExit(l.pid, false) { // it was quicker
 		return l.byItself()

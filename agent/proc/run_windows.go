@@ -22,7 +22,7 @@ func Run(ctx context.Context, s Spec) Ending {
 
 func run(ctx context.Context, s Spec) Ending {
 	if ctx.Err() != nil {
-		return notStarted("cancelled before it was started")
+		return notStarted(WhyCancelled(ctx) + " (before it was started)")
 	}
 	if len(s.Argv) == 0 {
 		return notStarted("cannot start: no command given")
@@ -83,7 +83,7 @@ func supervise(ctx context.Context, s Spec, cmd *exec.Cmd) Ending {
 	case <-timeout:
 		e.How, e.Reason = TimedOut, "timed out after "+short(s.Timeout)
 	case <-ctx.Done():
-		e.How, e.Reason = Cancelled, "cancelled"
+		e.How, e.Reason = Cancelled, WhyCancelled(ctx)
 	}
 	if windows.TerminateJobObject(job, 1) != nil {
 		_ = cmd.Process.Kill()

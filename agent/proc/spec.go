@@ -21,6 +21,7 @@ type Spec struct {
 	Timeout time.Duration // from start to TERM; 0 is none
 	Grace   time.Duration // from TERM to KILL; 0 is DefaultGrace
 	Output  io.Writer     // stdout and stderr in one stream, in the order written; nil discards
+	Cgroup  string        // a cgroup2 folder that the process is started in; "" is the caller's
 	Drain   []string      // argv of a process (DrainMain) that reads, from its stdin, an output still held by a background process, so that this one never meets a closed pipe; nil: nobody reads on
 }
 

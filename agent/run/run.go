@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/codedeploy-wingman/wingman/agent/journal"
@@ -57,6 +58,8 @@ type Config struct {
 	Roles      RoleFinder
 	Action     Action
 	Drain      []string                       // see proc.Spec
+	Cgroup     string                         // see proc.Spec
+	Begin      func(step string)              // told when a step begins, or several checks side by side; nil: nobody asks
 	Last       func(ctx context.Context) bool // whether no further event of this deployment comes on this instance; asked only if always has steps
 	Notes      []string                       // what the summary must say, whatever came of the run
 }
@@ -66,6 +69,7 @@ type Result struct {
 	journal.Run
 	Failed *journal.Step // the step that failed the run; nil if none did
 	Output []string      // its last lines
+	Told   bool          // it was cancelled for a cause that the reason names
 	Away   bool          // the record is not where `wingman logs` looks by itself: WINGMAN_STATE_DIR is set, as in a rehearsal
 }
 
@@ -90,6 +94,7 @@ func Run(ctx context.Context, c Config) Result {
 		r.say("%s has no steps here (%s): nothing to do", c.Plan.Event, c.Plan.Source)
 	}
 	r.steps(ctx, "", c.Plan.Steps)
+	r.result.Told = ctx.Err() != nil && proc.WhyCancelled(ctx) != string(proc.Cancelled)
 	r.after(context.WithoutCancel(ctx)) // a run that nobody waits for any more is still put right; each step of it is bounded by rescueTime or the budget
 	return r.end()
 }
@@ -137,6 +142,7 @@ func (r *runner) group(ctx context.Context, phase string, steps []plan.Step) boo
 	if len(due) == 0 {
 		return true
 	}
+	r.begins(phase, due)
 	if due[0].Check != nil {
 		return r.checks(ctx, phase, due)
 	}
@@ -144,6 +150,22 @@ func (r *runner) group(ctx context.Context, phase string, steps []plan.Step) boo
 		return r.action(ctx, phase, due[0])
 	}
 	return r.command(ctx, phase, due[0])
+}
+
+// begins tells what runs from now on.
+func (r *runner) begins(phase string, steps []plan.Step) {
+	if r.Begin == nil {
+		return
+	}
+	names := make([]string, len(steps))
+	for i, s := range steps {
+		names[i] = s.Name
+	}
+	text := strings.Join(names, ", ")
+	if phase != "" {
+		text = phase + ": " + text
+	}
+	r.Begin(r.redact.String(Printable(text)))
 }
 
 // held says why a step does not run here, or "".

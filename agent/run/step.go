@@ -45,6 +45,9 @@ func (r *runner) command(ctx context.Context, phase string, s plan.Step) bool {
 			break
 		}
 	}
+	if out.Verdict == journal.Failed && out.Tries < s.Retry.Attempts && ctx.Err() != nil {
+		out.Verdict, out.Reason = journal.Cancelled, proc.WhyCancelled(ctx)+" (it was to be tried again after: "+out.Reason+")"
+	}
 	if out.Tries > 1 && out.Verdict != journal.Succeeded {
 		out.Reason += fmt.Sprintf(" (try %d of %d)", out.Tries, s.Retry.Attempts)
 	}
@@ -65,9 +68,12 @@ const ownTimeout = "the step's timeout is "
 
 // try runs a step's process once.
 func (r *runner) try(ctx context.Context, s plan.Step, end time.Time) (proc.Ending, []string) {
-	spec := proc.Spec{Argv: s.Command, Env: Merge(r.env, s.Env), User: s.User, Timeout: time.Until(end), Drain: r.Drain}
+	spec := proc.Spec{Argv: s.Command, Env: Merge(r.env, s.Env), User: s.User, Timeout: time.Until(end), Drain: r.Drain, Cgroup: r.Cgroup}
 	if s.Script != "" {
 		spec.Argv, spec.Script = []string{s.Path(r.Plan.Revision)}, true
+	}
+	if ctx.Err() != nil { // between two steps, or while a retry was waited for
+		return proc.Ending{How: proc.Cancelled, Code: -1, Reason: proc.WhyCancelled(ctx) + " (before it was started)"}, nil
 	}
 	if spec.Timeout <= 0 {
 		return proc.Ending{How: proc.TimedOut, Code: -1, Reason: "no time was left to start it"}, nil
@@ -108,7 +114,7 @@ func (r *runner) action(ctx context.Context, phase string, s plan.Step) bool {
 		out.Verdict, out.Reason = did.Verdict, did.Reason
 		switch {
 		case did.Verdict == journal.Failed && ctx.Err() != nil:
-			out.Verdict = journal.Cancelled
+			out.Verdict, out.Reason = journal.Cancelled, proc.WhyCancelled(ctx)+" ("+did.Reason+")"
 		case did.Verdict == journal.Failed && within.Err() != nil:
 			out.Verdict, out.Reason = journal.TimedOut, whose+": "+did.Reason
 		}
@@ -127,7 +133,7 @@ func (r *runner) checks(ctx context.Context, phase string, steps []plan.Step) bo
 	named := make([]check.Named, len(steps))
 	end := r.deadline
 	for i, s := range steps {
-		named[i] = check.Named{Name: s.Name, Settings: *s.Check, Env: Merge(r.env, s.Env)}
+		named[i] = check.Named{Name: s.Name, Settings: *s.Check, Env: Merge(r.env, s.Env), Cgroup: r.Cgroup}
 		if e, _ := r.until(s); s.Timeout > 0 && e.Before(end) {
 			end = e
 		}

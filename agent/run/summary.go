@@ -136,6 +136,8 @@ func output(lines []string, room int) []string {
 func next(r Result) []string {
 	var advice, command string
 	switch {
+	case r.Verdict == journal.Cancelled && r.Told: // the reason says who ended it and why
+		advice = "nothing of the revision's made it fail; see the log for how far it came"
 	case r.Verdict == journal.Cancelled:
 		advice = "CodeDeploy or someone ended it; if it was CodeDeploy's timeout, raise `timeout` of wingman's entry in appspec.yml"
 	case r.Verdict == journal.TimedOut:
