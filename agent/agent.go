@@ -36,15 +36,15 @@ type Config struct {
 // Agent is the service.
 type Agent struct {
 	Config
-	since    time.Time
-	group    int // the group's id; -1 is none
-	runs     runs
-	settings settings
-	follower follower
+	since      time.Time
+	group      int // the group's id; -1 is none
+	runs       runs
+	settings   settings
+	follower   follower
 	codedeploy codedeploy
-	news news
-	draining chan struct{}
-	wg       sync.WaitGroup // what must have ended before Run returns
+	news       news
+	draining   chan struct{}
+	wg         sync.WaitGroup // what must have ended before Run returns
 }
 
 // New makes a service; nothing of it runs yet.

@@ -14,7 +14,6 @@ import (
 	"github.com/codedeploy-wingman/wingman/agent/engine"
 	"github.com/codedeploy-wingman/wingman/agent/lifecycle"
 	"github.com/codedeploy-wingman/wingman/agent/live"
-	"github.com/codedeploy-wingman/wingman/agent/proc"
 	"github.com/codedeploy-wingman/wingman/agent/run"
 )
 
@@ -73,12 +72,10 @@ func execute(order live.Order, r *live.Runner) api.Result {
 		fmt.Fprintln(r, "wingman: "+n)
 	}
 	e := &engine.Engine{Paths: engine.Paths{Settings: order.Paths.Settings, State: order.Paths.State, Logs: order.Paths.Logs},
-		Drain: order.Drain, Cgroup: proc.OwnCgroup(), Host: func() ([]byte, string) { return order.Settings, order.Paths.Settings }}
+		Drain: order.Drain, Host: func() ([]byte, string) { return order.Settings, order.Paths.Settings }}
 	var res run.Result
 	var err error
-	if order.After != nil {
-		res, err = e.After(ctx, engine.AfterRequest{Deployment: order.After.Deployment, Failed: order.After.Failed, ID: order.ID, Begin: r.Now}, r)
-	} else {
+	{
 		res, err = e.Run(ctx, engine.Request{Event: lifecycle.Event(order.Request.Event), Revision: order.Request.Revision, Env: os.Environ(), ID: order.ID, Begin: r.Now}, r)
 	}
 	if err != nil {

@@ -42,7 +42,7 @@ type held struct {
 	mu      sync.Mutex
 	waiting int // clients
 	over    bool
-	told    bool // to end
+	told    bool       // to end
 	once    sync.Once  // of the interrupted
 	lost    api.Result // of one whose runner was killed
 }
@@ -161,7 +161,7 @@ func (a *Agent) store(uid int) (state, logs string) {
 func recorded(k key, state string) (journal.Run, bool) {
 	all, _ := journal.New(state).Of(k.deployment) // what cannot be read is no answer
 	for i := len(all) - 1; i >= 0; i-- {
-		if r := all[i]; string(r.Event) == k.event && !r.After && r.Verdict != journal.Interrupted {
+		if r := all[i]; string(r.Event) == k.event && r.Verdict != journal.Interrupted {
 			return r, true
 		}
 	}
@@ -177,11 +177,11 @@ func (a *Agent) finish(ctx context.Context, h *held) {
 	if was {
 		return
 	}
-	switch end, res := h.dir.State(h.meta.UID), api.Result{}; end {
+	switch h.dir.State(h.meta.UID) {
 	case live.Gone:
 		a.interrupted(h)
 	case live.Ended:
-		res, _ = h.dir.Result(h.meta.UID)
+		res, _ := h.dir.Result(h.meta.UID)
 		level := a.Log.Info
 		if res.ExitCode != 0 {
 			level = a.Log.Warn

@@ -49,7 +49,9 @@ func (a *Agent) start(w http.ResponseWriter, r *http.Request) {
 // accepts says why the service does not take a request; nil if it does.
 func (a *Agent) accepts(req api.Request, p peer) *api.Error {
 	s := a.settings.fresh(a.Paths.Settings, a.Log)
-	bad := func(kind, format string, args ...any) *api.Error { return &api.Error{Kind: kind, Message: fmt.Sprintf(format, args...)} }
+	bad := func(kind, format string, args ...any) *api.Error {
+		return &api.Error{Kind: kind, Message: fmt.Sprintf(format, args...)}
+	}
 	switch {
 	case !p.known:
 		return bad(api.Inline, "the system does not say who asks")

@@ -109,7 +109,7 @@ func planned(req Request, host plan.Host) (plan.Plan, error) {
 	if err != nil {
 		return plan.Plan{}, UsageError{err}
 	}
-	p, err := plan.Make(plan.Request{Event: req.Event, Dir: req.Revision, Deployment: req.deployment(), Revision: rev, Host: host, Budget: budget, BudgetFrom: from, CallerUID: os.Geteuid(), IsRoot: proc.IsRoot})
+	p, err := plan.Make(plan.Request{Event: req.Event, Dir: req.Revision, Deployment: req.Deployment(), Revision: rev, Host: host, Budget: budget, BudgetFrom: from, CallerUID: os.Geteuid(), IsRoot: proc.IsRoot})
 	if err == nil {
 		err = plan.CheckFiles(req.Revision, p.All()).Err()
 	}
@@ -160,7 +160,8 @@ func (r Request) getenv(name string) string {
 	return value
 }
 
-func (r Request) deployment() lifecycle.Deployment { return lifecycle.FromEnv(r.getenv) }
+// Deployment is the one that the caller's environment names.
+func (r Request) Deployment() lifecycle.Deployment { return lifecycle.FromEnv(r.getenv) }
 
 // Run runs the event in this process and prints to out what it prints. The result says how it came out; an error
 // (a UsageError) means that nothing was run.
@@ -173,7 +174,7 @@ func (e *Engine) Run(ctx context.Context, req Request, out io.Writer) (run.Resul
 	if err != nil {
 		return run.Result{}, err
 	}
-	d := req.deployment()
+	d := req.Deployment()
 	c := run.Config{ID: cmp.Or(req.ID, NewID(p.Event)), Plan: p, Deployment: d, Env: req.Env, Out: out, Drain: e.Drain, Cgroup: e.Cgroup, Begin: req.Begin, Journal: journal.New(e.State)}
 	g := &guardian{Engine: e, journal: c.Journal, settings: host.Guard, event: p.Event, deployment: d, budget: p.Budget}
 	c.Action, c.Roles, c.Notes = g, g, g.failures()

@@ -199,6 +199,14 @@ func (j *Journal) Runs() ([]Run, error) {
 	return runs, errors.Join(errs...)
 }
 
+// Of gives the runs of one deployment, in no order but that of their files' names, which begin with their time.
+func (j *Journal) Of(deployment string) ([]Run, error) { return j.of(Folder(deployment)) }
+
+// Run gives one run of a deployment.
+func (j *Journal) Run(deployment, id string) (Run, error) {
+	return read(filepath.Join(j.dir, Folder(deployment), id+".jsonl"))
+}
+
 // of gives the runs in one deployment's folder.
 func (j *Journal) of(folder string) (runs []Run, err error) {
 	files, err := entries(filepath.Join(j.dir, folder))
