@@ -26,6 +26,7 @@ var may = map[string]string{
 	"agent/run":             "lifecycle plan proc check journal",
 	"agent/cloud":           "lifecycle guard run",
 	"agent/awssim":          "",
+	"agent/watch":           "",
 	"agent/lint":            "problem lifecycle appspec plan check guard",
 	"agent/engine":          "problem lifecycle proc appspec journal check guard plan run cloud",
 	"agent/rehearsal":       "problem lifecycle appspec plan guard proc engine awssim cloud hooks",

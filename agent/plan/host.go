@@ -15,7 +15,7 @@ import (
 
 // DefaultHost is what holds where host.yml is missing or does not say.
 func DefaultHost() Host {
-	return Host{Guard: guard.Defaults(), Policy: Policy{AllowRoot: true, MaxTimeout: time.Hour}, Log: Log{MaxSize: 64 << 20, Keep: 20}}
+	return Host{Guard: guard.Defaults(), Policy: Policy{AllowRoot: true, MaxTimeout: time.Hour}, Executor: Service, Log: Log{MaxSize: 64 << 20, Keep: 20}}
 }
 
 var policyShape = object(also(map[string]string{"root": "allow_root", "timeout": "max_timeout", "user": "users"}),
@@ -66,10 +66,18 @@ var logShape = object(also(map[string]string{"size": "max_size", "max": "max_siz
 	key("keep", number(1, 10000), "deployments whose logs and records are kept", func(l *Log) *int { return &l.Keep }).by(20),
 )
 
-var hostShape = object(also(map[string]string{"events": "default_events", "defaults": "default_events", "logs": "log", "logging": "log", "policies": "policy"}),
+// Whether the CodeDeploy agent polls shows after three minutes at the earliest; a shorter time than a minute says nothing.
+var codeDeployShape = object(also(map[string]string{"restart": "restart_after", "after": "restart_after", "restart_timeout": "restart_after"}),
+	key("restart_after", duration(time.Minute), "the service restarts a CodeDeploy agent that has been dead, or not polling, for so long, while nothing is in flight; without it: never", func(c *CodeDeployAgent) *time.Duration { return &c.RestartAfter }),
+)
+
+var hostShape = object(also(map[string]string{"events": "default_events", "defaults": "default_events", "logs": "log", "logging": "log", "policies": "policy",
+	"agent": "codedeploy_agent", "codedeploy": "codedeploy_agent", "restart_after": "codedeploy_agent: {restart_after: …}", "execution": "executor", "runner": "executor"}),
 	key("guard", guardShape, "what of Auto Scaling is held still during a deployment", func(h *Host) *guard.Settings { return &h.Guard }),
 	key("policy", policyShape, "bounds on what a revision may ask", func(h *Host) *Policy { return &h.Policy }),
 	key("default_events", eventsShape, "the steps of each event that a revision's wingman.yml does not name", func(h *Host) *map[lifecycle.Event][]Step { return &h.DefaultEvents }),
+	key("executor", oneOf(Service, Inline), "which process runs an event's steps: one that the service starts and that outlives it, or the hook's own", func(h *Host) *Executor { return &h.Executor }).by(Service),
+	key("codedeploy_agent", codeDeployShape, "what the service does about the CodeDeploy agent", func(h *Host) *CodeDeployAgent { return &h.CodeDeploy }),
 	key("log", logShape, "bounds on logs and records", func(h *Host) *Log { return &h.Log }),
 )
 

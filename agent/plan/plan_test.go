@@ -241,12 +241,15 @@ policy: {users: [app], allow_root: false, max_timeout: 10m}
 default_events:
   ApplicationStop:
     - script: /etc/wingman/stop.sh
+executor: inline
+codedeploy_agent: {restart_after: 5m}
 log: {max_size: 1GiB, keep: 3}
 `), "host.yml")
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := Host{File: "host.yml", Guard: guard.Defaults(), Policy: Policy{Users: []string{"app"}, MaxTimeout: 10 * time.Minute}, Log: Log{1 << 30, 3},
+		Executor: Inline, CodeDeploy: CodeDeployAgent{RestartAfter: 5 * time.Minute},
 		DefaultEvents: map[lifecycle.Event][]Step{lifecycle.ApplicationStop: {{Position: problem.Position{File: "host.yml", Line: 5, Column: 7}, Script: "/etc/wingman/stop.sh", Retry: Retry{1, time.Second}}}}}
 	if d := cmp.Diff(want, h); d != "" {
 		t.Error(d)
@@ -258,12 +261,19 @@ log: {max_size: 1GiB, keep: 3}
 		{"log: {keep: 0}", "whole number from 1"},
 		{"events: {}", "did you mean default_events?"},
 		{"policy: {max_timeout: 1ms}", "too short"},
+		{"executor: services", "one of service, inline"},
+		{"runner: inline", "did you mean executor?"},
+		{"codedeploy_agent: {restart_after: 30s}", "30s is too short: at least 1m0s"},
+		{"codedeploy_agent: {restart: always}", "did you mean restart_after?"},
+		{"agent: {restart_after: 5m}", "did you mean codedeploy_agent?"},
+		{"restart_after: 5m", "did you mean codedeploy_agent: {restart_after: …}?"},
+		{"checks_dir: /etc/wingman/checks.d", `unknown key "checks_dir"`},
 	} {
 		if _, err := ParseHost([]byte(c.text), "host.yml"); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want %s", c.text, err, c.want)
 		}
 	}
-	if h, err := ParseHost([]byte("# all as it is\n"), "host.yml"); err != nil || h.Log.Keep != 20 {
+	if h, err := ParseHost([]byte("# all as it is\n"), "host.yml"); err != nil || h.Log.Keep != 20 || h.Executor != Service || h.CodeDeploy.RestartAfter != 0 {
 		t.Errorf("a file of comments: %+v, %v", h, err)
 	}
 }

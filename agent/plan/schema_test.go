@@ -75,6 +75,12 @@ func TestSchemaAgreesWithTheDecoder(t *testing.T) {
 		{"host", "log: {keep: 0}", false},
 		{"host", "log: {max_size: 10}", false},
 		{"host", "policy: {allow_root: no-idea}", false},
+		{"host", "executor: inline", true},
+		{"host", "executor: none", false},
+		{"host", "codedeploy_agent: {restart_after: 5m}", true},
+		{"host", "codedeploy_agent: {restart_after: 5}", false},
+		{"host", "codedeploy_agent: {restart: never}", false},
+		{"host", "checks_dir: /etc/wingman/checks.d", false},
 		{"host", "default_events: {ApplicationStop: [{script: /a}]}", true},
 	} {
 		var v any

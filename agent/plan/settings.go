@@ -27,7 +27,23 @@ type Host struct {
 	Guard         guard.Settings
 	Policy        Policy
 	DefaultEvents map[lifecycle.Event][]Step // for each event that wingman.yml does not name
+	Executor      Executor                   // default: Service
+	CodeDeploy    CodeDeployAgent
 	Log           Log
+}
+
+// Executor says which process runs an event's steps.
+type Executor string
+
+// Service: a process that the service starts and that outlives it; Inline: the hook's own, the service is not asked.
+const (
+	Service Executor = "service"
+	Inline  Executor = "inline"
+)
+
+// CodeDeployAgent is what the service does about the CodeDeploy agent of this host.
+type CodeDeployAgent struct {
+	RestartAfter time.Duration // how long it has been dead or not polling before it is restarted, with nothing in flight; 0: never
 }
 
 // Policy bounds what a revision may ask. Empty means no bound.
