@@ -72,7 +72,7 @@ func (h *held) awaited() bool {
 		return true
 	}
 	for pid, start := range h.dir.Clients() {
-		if start != "" && processStart(pid) == start {
+		if start != "" && live.ProcessStart(pid) == start {
 			return true
 		}
 	}

@@ -48,7 +48,7 @@ func (a *Agent) launch(ctx context.Context, h *held, env []string, dir string, p
 		return gate, fmt.Errorf("cannot start the run: %w", err)
 	}
 	a.wg.Go(func() { a.reap(ctx, h, proc) })
-	h.meta.PID, h.meta.PIDStart = proc.Pid, processStart(proc.Pid)
+	h.meta.PID, h.meta.PIDStart = proc.Pid, live.ProcessStart(proc.Pid)
 	if err = h.dir.Keep(h.meta); err != nil {
 		return gate, fmt.Errorf("cannot start the run: %w", err)
 	}

@@ -12,8 +12,6 @@ import (
 func withPeer(ctx context.Context, _ net.Conn) context.Context { return ctx }
 func peerOf(context.Context) peer                              { return peer{} }
 func groupID(string) int                                       { return -1 }
-func processStart(int) string                                  { return "" }
-func terminate(int, string) error                              { return nil }
 func (p peer) session() *syscall.SysProcAttr                   { return nil }
 func closeOnExec(...int)                                       {}
 func umask(int)                                                {}

@@ -3,22 +3,9 @@
 package agent
 
 import (
-	"errors"
-	"fmt"
 	"os"
 	"syscall"
 )
-
-// terminate tells a process to end, if it is still the one that is meant.
-func terminate(pid int, start string) error {
-	if pid <= 1 || start != processStart(pid) {
-		return nil // it has ended
-	}
-	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
-		return fmt.Errorf("cannot tell process %d to end: %w", pid, err)
-	}
-	return nil
-}
 
 // session is how a runner is started: as the caller's user, in a session of its own.
 func (p peer) session() *syscall.SysProcAttr {

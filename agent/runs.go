@@ -102,7 +102,7 @@ func (a *Agent) join(h *held, p peer) func() {
 	h.waiting++
 	h.mu.Unlock()
 	if p.pid != 0 {
-		h.dir.Client(p.pid, processStart(p.pid))
+		h.dir.Client(p.pid, live.ProcessStart(p.pid))
 	}
 	return func() {
 		h.mu.Lock()
@@ -135,16 +135,9 @@ func (a *Agent) abandon(h *held, why string) {
 		return
 	}
 	a.Log.Warn("cancelled: "+why, runAttrs(h.meta)...)
-	if err := a.end(h, why); err != nil {
+	if err := h.dir.End(h.meta, why); err != nil {
 		a.Log.Error("cannot cancel the run", append(runAttrs(h.meta), "error", err)...)
 	}
-}
-
-func (a *Agent) end(h *held, why string) error {
-	if err := h.dir.Cancel(why); err != nil {
-		a.Log.Warn("the run is not told why it is cancelled", append(runAttrs(h.meta), "error", err)...)
-	}
-	return terminate(h.meta.PID, h.meta.PIDStart)
 }
 
 // store gives the folders in which a user's records and logs are kept. Other users than the service's own have their

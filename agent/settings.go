@@ -123,7 +123,7 @@ func (a *Agent) Reload() error {
 func (s state) api(file string) api.Settings {
 	out := api.Settings{File: file, Read: s.read, Problem: s.problem}
 	if s.host != nil {
-		out.Executor, out.Guard = s.host.Executor, string(s.host.Guard.Mode)
+		out.Executor, out.Guard = string(s.host.Executor), string(s.host.Guard.Mode)
 	}
 	return out
 }

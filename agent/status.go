@@ -117,7 +117,7 @@ func (a *Agent) cancel(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusNotFound, api.NotFound, "no run %s is under way here", r.PathValue("id"))
 		return
 	}
-	if err := a.end(h, orElse(r.FormValue("why"), "somebody asked for it")); err != nil {
+	if err := h.dir.End(h.meta, orElse(r.FormValue("why"), "somebody asked for it")); err != nil {
 		refuse(w, http.StatusInternalServerError, api.BadInput, "%s", err)
 		return
 	}

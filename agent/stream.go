@@ -12,6 +12,7 @@ import (
 	"github.com/codedeploy-wingman/wingman/agent/api"
 	"github.com/codedeploy-wingman/wingman/agent/journal"
 	"github.com/codedeploy-wingman/wingman/agent/live"
+	"github.com/codedeploy-wingman/wingman/agent/plan"
 	"github.com/codedeploy-wingman/wingman/agent/run"
 )
 
@@ -59,7 +60,7 @@ func (a *Agent) accepts(req api.Request, p peer) *api.Error {
 		return bad(api.Inline, "the service is about to end")
 	case s.host == nil:
 		return bad(api.BadInput, "%s", s.problem)
-	case s.host.Executor == "inline":
+	case s.host.Executor == plan.Inline:
 		return bad(api.Inline, "executor is inline in %s", a.Paths.Settings)
 	case other(req.Paths.State, a.Paths.State) || other(req.Paths.Logs, a.Paths.Logs) || other(req.Paths.Settings, a.Paths.Settings):
 		return bad(api.Inline, "the service keeps settings, state or logs elsewhere (WINGMAN_CONFIG, WINGMAN_STATE_DIR, WINGMAN_LOG_DIR)")

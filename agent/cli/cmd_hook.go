@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/codedeploy-wingman/wingman/agent"
 	"github.com/codedeploy-wingman/wingman/agent/appspec"
 	"github.com/codedeploy-wingman/wingman/agent/engine"
 	"github.com/codedeploy-wingman/wingman/agent/lifecycle"
@@ -19,12 +21,20 @@ import (
 // drainCommand is the hidden command that reads on where a background process still holds a finished script's output.
 const drainCommand = "internal-drain"
 
+// runnerCommand is the hidden command that executes one run of the service's.
+const runnerCommand = "internal-run"
+
+func runner() *cobra.Command {
+	return &cobra.Command{Use: runnerCommand, Hidden: true, Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error { return agent.RunnerMain() }}
+}
+
 func drain() *cobra.Command {
 	return &cobra.Command{Use: drainCommand, Hidden: true, Args: cobra.NoArgs, Run: func(*cobra.Command, []string) { proc.DrainMain(os.Stdin) }}
 }
 
 func (a *app) hook() *cobra.Command {
 	var dir string
+	var again bool
 	c := &cobra.Command{
 		Use: "hook [EVENT] [--revision DIR]", Short: "Run a lifecycle event's steps (what hooks/wingman.sh calls)", Args: cobra.MaximumNArgs(1),
 		Long: `Run a lifecycle event's steps, print what they print and, if one failed, a summary that fits CodeDeploy's console.
@@ -47,6 +57,14 @@ EXIT STATUS
 			}
 			// Once CodeDeploy has given an event up it closes our output; the steps must be ended and put right all the same.
 			signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+			err = a.byService(c.Context(), req, again)
+			var here notHere
+			if !errors.As(err, &here) {
+				return err
+			}
+			if err := a.printf("wingman: runs in this process: %s\n", here); err != nil {
+				return err
+			}
 			res, err := a.engine().Run(c.Context(), req, a.Out)
 			if err != nil {
 				return nothingRan(req, err)
@@ -54,6 +72,7 @@ EXIT STATUS
 			return ended(res.Verdict)
 		},
 	}
+	c.Flags().BoolVar(&again, "again", false, "run the event even if it ran already in this deployment, which the service else answers from the record")
 	c.Flags().StringVar(&dir, "revision", "", "the folder that holds appspec.yml (default: the nearest one at or above this folder)")
 	return c
 }

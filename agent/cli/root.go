@@ -70,7 +70,7 @@ func (a *app) root() *cobra.Command {
 		return nil
 	}
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage("%w\n    %s --help", err, c.CommandPath()) })
-	root.AddCommand(a.hook(), a.plan(), a.validate(), a.history(), a.logs(), a.schema(), a.lint(), a.rehearse(), a.guard(), a.version(), drain())
+	root.AddCommand(a.hook(), a.plan(), a.validate(), a.history(), a.logs(), a.schema(), a.lint(), a.rehearse(), a.guard(), a.version(), drain(), runner(), a.service())
 	return root
 }
 
@@ -83,25 +83,33 @@ func (a *app) engine() *engine.Engine {
 	return e
 }
 
-func (a *app) version() *cobra.Command {
-	return &cobra.Command{Use: "version", Short: "Say which wingman this is", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
-		v := struct {
-			Version  int    `json:"version"`
-			Wingman  string `json:"wingman"`
-			Revision string `json:"revision,omitempty"`
-			Go       string `json:"go"`
-		}{Version: 1, Wingman: "devel"}
-		if info, ok := debug.ReadBuildInfo(); ok {
-			v.Go = info.GoVersion
-			if info.Main.Version != "" && info.Main.Version != "(devel)" {
-				v.Wingman = info.Main.Version
-			}
-			for _, s := range info.Settings {
-				if s.Key == "vcs.revision" {
-					v.Revision = s.Value
-				}
+// thisBuild says which wingman this is.
+func thisBuild() (v struct {
+	Version  int    `json:"version"`
+	Wingman  string `json:"wingman"`
+	Revision string `json:"revision,omitempty"`
+	Go       string `json:"go"`
+}) {
+	v.Version, v.Wingman = 1, "devel"
+	if info, ok := debug.ReadBuildInfo(); ok {
+		v.Go = info.GoVersion
+		if info.Main.Version != "" && info.Main.Version != "(devel)" {
+			v.Wingman = info.Main.Version
+		}
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				v.Revision = s.Value
 			}
 		}
+	}
+	return v
+}
+
+func wingmanVersion() string { return thisBuild().Wingman }
+
+func (a *app) version() *cobra.Command {
+	return &cobra.Command{Use: "version", Short: "Say which wingman this is", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
+		v := thisBuild()
 		if a.output == "json" {
 			return a.json(v)
 		}

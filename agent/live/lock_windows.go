@@ -18,3 +18,9 @@ func attended(string) bool                   { return false }
 func lockShared(*os.File) error              { return errUnix }
 func waitUnlocked(string, time.Duration)     {}
 func openSafe(string, int) (*os.File, error) { return nil, errUnix }
+
+// End does nothing.
+func (d Dir) End(Meta, string) error { return errUnix }
+
+// ProcessStart is not known.
+func ProcessStart(int) string { return "" }

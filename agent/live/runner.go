@@ -14,9 +14,9 @@ import (
 type Order struct {
 	Dir      Dir         `json:"dir"`
 	ID       string      `json:"id"`
-	Request  api.Request `json:"request"`  // without its environment, which is the runner's own
-	Paths    api.Paths   `json:"paths"`    // the service's
-	Settings []byte      `json:"settings"` // the host's settings that hold now; nil: there are none
+	Request  api.Request `json:"request"`         // without its environment, which is the runner's own
+	Paths    api.Paths   `json:"paths"`           // the service's
+	Settings []byte      `json:"settings"`        // the host's settings that hold now; nil: there are none
 	Notes    []string    `json:"notes,omitempty"` // what is said before anything else
 	Drain    []string    `json:"drain,omitempty"` // see engine.Engine
 	After    *After      `json:"after,omitempty"` // not an event, but what is owed after a deployment

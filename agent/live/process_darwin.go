@@ -1,4 +1,4 @@
-package agent
+package live
 
 import (
 	"strconv"
@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// processStart tells a process from a later one of the same id: when it started. "" where there is no such process.
-func processStart(pid int) string {
+// ProcessStart tells a process from a later one of the same id: when it started. "" where there is no such process.
+func ProcessStart(pid int) string {
 	k, err := unix.SysctlKinfoProc("kern.proc.pid", pid)
 	if err != nil || int(k.Proc.P_pid) != pid {
 		return ""

@@ -1,4 +1,4 @@
-package agent
+package live
 
 import (
 	"bytes"
@@ -6,9 +6,9 @@ import (
 	"strconv"
 )
 
-// processStart tells a process from a later one of the same id: when it started, in ticks since boot (proc(5), stat,
+// ProcessStart tells a process from a later one of the same id: when it started, in ticks since boot (proc(5), stat,
 // field 22). "" where there is no such process.
-func processStart(pid int) string {
+func ProcessStart(pid int) string {
 	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
 		return ""

@@ -1,0 +1,175 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"time"
+
+	"github.com/codedeploy-wingman/wingman/agent/api"
+	"github.com/codedeploy-wingman/wingman/agent/client"
+	"github.com/codedeploy-wingman/wingman/agent/engine"
+	"github.com/codedeploy-wingman/wingman/agent/journal"
+	"github.com/codedeploy-wingman/wingman/agent/lifecycle"
+	"github.com/codedeploy-wingman/wingman/agent/live"
+	"github.com/codedeploy-wingman/wingman/agent/run"
+)
+
+// socket is where the service of this host listens.
+func (a *app) socket() string {
+	if s := a.Getenv("WINGMAN_SOCKET"); s != "" {
+		return s
+	}
+	return "/run/wingman/wingman.sock"
+}
+
+func (a *app) client() *client.Client {
+	c := client.New(a.socket(), wingmanVersion())
+	c.Warn = func(text string) { fmt.Fprintln(a.Err, "wingman: "+text) }
+	return c
+}
+
+// Why a client ends a run: the CodeDeploy agent sends TERM when an event's timeout is over.
+const toldToEnd = "wingman hook was told to end, as the CodeDeploy agent does at the timeout in appspec.yml"
+
+// cancelLimit bounds how long the service may take to hear that a run is to end, before its process is told directly.
+const cancelLimit = 3 * time.Second
+
+// notHere says why the service does not run an event: it is for this process to do. Nothing was done of it.
+type notHere struct{ error }
+
+// byService has the service run the event, and relays what it prints until it ends. Once the service has accepted the run
+// it goes on whatever becomes of the service, and this only waits for it: nothing is run twice.
+func (a *app) byService(ctx context.Context, req engine.Request, again bool) error {
+	if runtime.GOOS == "windows" {
+		return notHere{errors.New("on Windows there is no service for that")}
+	}
+	asked, err := a.ask(req, again)
+	if err != nil {
+		return notHere{err}
+	}
+	c := a.client()
+	s, err := c.Start(context.WithoutCancel(ctx), asked) // once told to end it has still to relay the end
+	var refused *api.Error
+	if errors.As(err, &refused) && refused.Kind == api.BadInput {
+		return nothingRan(req, failure{exitUsage, refused})
+	}
+	if err != nil {
+		return notHere{err}
+	}
+	defer s.Close()
+	first, err := s.Next()
+	if err != nil || first.Type != api.Accepted {
+		return notHere{errors.New("the service was gone before it accepted the run")}
+	}
+	w := &waiter{app: a, client: c, id: first.Run, dir: live.Dir(first.Folder)}
+	defer context.AfterFunc(ctx, w.cancel)()
+	res, err := w.wait(context.WithoutCancel(ctx), s)
+	if err != nil {
+		return err
+	}
+	return a.came(req, res)
+}
+
+// ask is the request, as it goes to the service.
+func (a *app) ask(req engine.Request, again bool) (api.Request, error) {
+	dir, err := a.Getwd()
+	if err != nil {
+		return api.Request{}, fmt.Errorf("this folder has no name: %w", err)
+	}
+	return api.Request{Event: string(req.Event), Revision: req.Revision, Env: req.Env, Dir: dir, Umask: currentUmask(), Again: again,
+		Paths: api.Paths{Settings: a.Getenv("WINGMAN_CONFIG"), State: a.Getenv("WINGMAN_STATE_DIR"), Logs: a.Getenv("WINGMAN_LOG_DIR")}}, nil
+}
+
+// came turns a run's result into how the command ends.
+func (a *app) came(req engine.Request, res api.Result) error {
+	if res.Verdict == "" {
+		return nothingRan(req, failure{exitUsage, errors.New(res.Error)})
+	}
+	if res.Error != "" {
+		fmt.Fprintln(a.Err, "wingman: "+res.Error)
+	}
+	return ended(journal.Verdict(res.Verdict))
+}
+
+// waiter waits for one run that the service has accepted.
+type waiter struct {
+	*app
+	client *client.Client
+	id     string
+	dir    live.Dir // "" where the run is answered from the record
+	at     int64    // what was printed so far
+}
+
+// wait relays the run's output to its end.
+func (w *waiter) wait(ctx context.Context, s *client.Stream) (api.Result, error) {
+	for {
+		line, err := s.Next()
+		if err != nil {
+			return w.alone(ctx)
+		}
+		switch line.Type {
+		case api.Output:
+			io.WriteString(w.Out, line.Text) // nobody reads any more: TERM comes next, and the run is put right
+			w.at = max(w.at, line.Next)
+		case api.Done:
+			return *line.Result, nil
+		case api.NeverStarted:
+			return api.Result{}, notHere{errors.New("the service accepted the run and was gone before it began")}
+		}
+	}
+}
+
+// alone follows the run without the service, which was restarted, upgraded or killed: the run goes on by itself.
+func (w *waiter) alone(ctx context.Context) (api.Result, error) {
+	if w.dir == "" {
+		return api.Result{}, failure{exitCloud, fmt.Errorf("the service ended while it answered from the record of run %s: wingman logs %s", w.id, w.id)}
+	}
+	f, err := w.dir.Follow(os.Geteuid(), w.at, true)
+	if err != nil {
+		return api.Result{}, failure{exitCloud, fmt.Errorf("the service is gone, and %w; wingman history tells how run %s ends", err, w.id)}
+	}
+	defer f.Close()
+	for {
+		it, err := f.Next(ctx)
+		if err != nil {
+			return api.Result{}, failure{exitCloud, fmt.Errorf("the service is gone, and the run cannot be followed: %w; wingman history tells how run %s ends", err, w.id)}
+		}
+		switch it.End {
+		case live.Ended:
+			return it.Result, nil
+		case live.NeverStarted:
+			return api.Result{}, notHere{errors.New("the service accepted the run and was gone before it began")}
+		case live.Gone:
+			return w.interrupted(), nil
+		}
+		w.Out.Write(it.Text) // as in wait
+		w.at = it.Next
+	}
+}
+
+// interrupted says what a run whose own process was killed can say no more.
+func (w *waiter) interrupted() api.Result {
+	m, _ := w.dir.Meta() // the summary then names no event
+	r := run.Result{Run: journal.Run{ID: w.id, Deployment: lifecycle.Deployment{ID: m.Deployment}, Event: lifecycle.Event(m.Event), Started: m.Started,
+		Verdict: journal.Interrupted, Reason: "wingman's own process was killed in the middle of it"}}
+	io.WriteString(w.Out, run.Summary(r, nil))
+	b, _ := json.Marshal(r.Run) // as it was read
+	return api.Result{Verdict: string(journal.Interrupted), ExitCode: api.ExitCode(string(journal.Interrupted)), Run: b}
+}
+
+// cancel has the run ended: by the service, or where that does not answer by its process itself.
+func (w *waiter) cancel() {
+	ctx, cancel := context.WithTimeout(context.Background(), cancelLimit) // the command's own is over
+	defer cancel()
+	if w.client.Cancel(ctx, w.id, toldToEnd) == nil || w.dir == "" {
+		return
+	}
+	if m, err := w.dir.Meta(); err == nil {
+		_ = w.dir.End(m, toldToEnd) // it ends by its own deadline otherwise
+	}
+}

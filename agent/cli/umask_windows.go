@@ -1,0 +1,3 @@
+package cli
+
+func currentUmask() int { return 0 }
