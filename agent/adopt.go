@@ -43,6 +43,11 @@ func (a *Agent) adopt(ctx context.Context) {
 			continue
 		}
 		a.runs.put(h)
+		if d.State(m.UID) == live.Ended { // and the service that started it has said so
+			h.over = true
+			a.forget(h)
+			continue
+		}
 		a.wg.Go(func() { a.attend(ctx, h) })
 	}
 }

@@ -111,8 +111,7 @@ func (a *Agent) makeStore(uid int) error {
 	if uid == os.Geteuid() {
 		return nil
 	}
-	state, logs := a.store(uid)
-	for _, dir := range []string{state, logs} {
+	for _, dir := range []string{a.store(uid).State, a.store(uid).Logs} {
 		if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 			return err
 		}
@@ -128,7 +127,7 @@ func (a *Agent) makeStore(uid int) error {
 
 // order is what the runner is told when its gate is opened.
 func (a *Agent) order(h *held, req api.Request) live.Order {
-	state, logs := a.store(h.meta.UID)
+	at := a.store(h.meta.UID)
 	s := a.settings.get()
-	return live.Order{Dir: h.dir, ID: h.meta.ID, Request: req, Paths: api.Paths{Settings: a.Paths.Settings, State: state, Logs: logs}, Settings: s.text, Notes: s.notes(), Drain: a.Drain}
+	return live.Order{Dir: h.dir, ID: h.meta.ID, Request: req, Paths: api.Paths{Settings: a.Paths.Settings, State: at.State, Logs: at.Logs}, Settings: s.text, Notes: s.notes(), Drain: a.Drain}
 }

@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"sync"
 	"time"
 
 	"github.com/codedeploy-wingman/wingman/agent/api"
+	"github.com/codedeploy-wingman/wingman/agent/engine"
 	"github.com/codedeploy-wingman/wingman/agent/journal"
 	"github.com/codedeploy-wingman/wingman/agent/lifecycle"
 	"github.com/codedeploy-wingman/wingman/agent/live"
@@ -83,17 +83,29 @@ func (rs *runs) drop(h *held) {
 // running gives the runs under way.
 func (rs *runs) running() (out []*held) {
 	for _, h := range rs.all() {
-		if !h.ended() {
+		if h.begun() && !h.ended() {
 			out = append(out, h)
 		}
 	}
 	return out
 }
 
+// begun says that the run may have begun: what is known of it does not change any more.
+func (h *held) begun() bool {
+	select {
+	case <-h.ready:
+		return h.err == nil
+	default:
+		return false
+	}
+}
+
+// ended says that the run is over; its process may be there for another moment.
 func (h *held) ended() bool {
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.over
+	over := h.over
+	h.mu.Unlock()
+	return over || h.begun() && h.dir.State(h.meta.UID) != ""
 }
 
 // join counts a client that waits for the run; it gives what undoes that.
@@ -140,18 +152,19 @@ func (a *Agent) abandon(h *held, why string) {
 	}
 }
 
-// store gives the folders in which a user's records and logs are kept. Other users than the service's own have their
-// own, since they write there themselves.
-func (a *Agent) store(uid int) (state, logs string) {
+// store says where a user's records and logs are kept.
+func (a *Agent) store(uid int) engine.Paths {
 	if uid == os.Geteuid() {
-		return a.Paths.State, a.Paths.Logs
+		return a.Paths
 	}
-	user := filepath.Join("users", strconv.Itoa(uid))
-	return filepath.Join(a.Paths.State, user), filepath.Join(a.Paths.Logs, user)
+	return a.Paths.User(uid)
 }
 
 // recorded finds the run of that event in the records: the last of it, or one that goes on in its caller's own process.
 func recorded(k key, state string) (journal.Run, bool) {
+	if k.deployment == "" { // by hand
+		return journal.Run{}, false
+	}
 	all, _ := journal.New(state).Of(k.deployment) // what cannot be read is no answer
 	for i := len(all) - 1; i >= 0; i-- {
 		if r := all[i]; string(r.Event) == k.event && r.Verdict != journal.Interrupted {
@@ -183,6 +196,11 @@ func (a *Agent) finish(ctx context.Context, h *held) {
 	}
 	a.tell()
 	a.wake()
+	a.forget(h)
+}
+
+// forget forgets an ended run, later.
+func (a *Agent) forget(h *held) {
 	time.AfterFunc(keepEnded, func() {
 		a.runs.drop(h)
 		if err := h.dir.Remove(); err != nil {
@@ -205,8 +223,7 @@ func runAttrs(m live.Meta) []any {
 // newRun makes the run of a request, not yet begun.
 func (a *Agent) newRun(req api.Request, p peer) *held {
 	event, d := lifecycle.Event(req.Event), deploymentOf(req.Env)
-	state, _ := a.store(p.uid)
-	m := live.Meta{ID: newID(event), UID: p.uid, Event: req.Event, Deployment: d.ID, Store: state, Started: time.Now()}
+	m := live.Meta{ID: newID(event), UID: p.uid, Event: req.Event, Deployment: d.ID, Store: a.store(p.uid).State, Started: time.Now()}
 	return &held{meta: m, dir: live.Dir(filepath.Join(a.live(), m.ID)), key: key{p.uid, d.ID, req.Event}, ready: make(chan struct{})}
 }
 

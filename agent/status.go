@@ -5,11 +5,11 @@ import (
 	"net/http"
 	"os"
 	"os/user"
-	"path/filepath"
 	"sort"
 	"strconv"
 
 	"github.com/codedeploy-wingman/wingman/agent/api"
+	"github.com/codedeploy-wingman/wingman/agent/engine"
 	"github.com/codedeploy-wingman/wingman/agent/journal"
 )
 
@@ -33,8 +33,8 @@ func (a *Agent) Status() api.Status {
 		s.Running = append(s.Running, api.Running{Run: h.meta.ID, Event: h.meta.Event, Deployment: h.meta.Deployment, User: userName(h.meta.UID), Step: h.dir.Now(h.meta.UID), Started: h.meta.Started, Waiting: waiting})
 	}
 	sort.Slice(s.Running, func(i, k int) bool { return s.Running[i].Started.Before(s.Running[k].Started) })
-	for _, dir := range a.stores() {
-		all, err := journal.New(dir.state).Guards()
+	for _, dir := range a.Paths.All() {
+		all, err := journal.New(dir.State).Guards()
 		if err != nil {
 			s.Problems = append(s.Problems, err.Error())
 		}
@@ -60,43 +60,29 @@ func userName(uid int) string {
 	return strconv.Itoa(uid)
 }
 
-// dirs are the folders of one user's records and logs.
-type dirs struct{ state, logs string }
-
-// stores gives those of all users who ran an event here, the host's own first.
-func (a *Agent) stores() []dirs {
-	out := []dirs{{a.Paths.State, a.Paths.Logs}}
-	entries, _ := os.ReadDir(filepath.Join(a.Paths.State, "users")) // none: nobody else did
-	for _, e := range entries {
-		out = append(out, dirs{filepath.Join(a.Paths.State, "users", e.Name()), filepath.Join(a.Paths.Logs, "users", e.Name())})
-	}
-	return out
-}
-
 // history gives the runs of this instance.
 func (a *Agent) history(w http.ResponseWriter, _ *http.Request) {
-	runs, problems := []journal.Run{}, []string{}
-	for _, d := range a.stores() {
-		more, err := journal.New(d.state).Runs()
-		if err != nil {
-			problems = append(problems, err.Error())
-		}
-		runs = append(runs, more...)
+	runs, err := (&engine.Engine{Paths: a.Paths}).History()
+	problems := []string{}
+	if err != nil {
+		problems = append(problems, err.Error())
 	}
-	sort.SliceStable(runs, func(i, k int) bool { return runs[i].Started.Before(runs[k].Started) })
+	if runs == nil {
+		runs = []journal.Run{}
+	}
 	answer(w, http.StatusOK, map[string]any{"version": api.Version, "runs": runs, "problems": problems})
 }
 
 // log gives a run's full log.
 func (a *Agent) log(w http.ResponseWriter, r *http.Request) {
 	p, id := peerOf(r.Context()), r.PathValue("id")
-	for _, d := range a.stores() {
-		runs, _ := journal.New(d.state).Runs() // one that cannot be read is not the one
+	for _, d := range a.Paths.All() {
+		runs, _ := journal.New(d.State).Runs() // one that cannot be read is not the one
 		for _, rec := range runs {
 			if rec.ID != id {
 				continue
 			}
-			f, err := openLog(rec.Log, d.logs)
+			f, err := openLog(rec.Log, d.Logs)
 			if err != nil {
 				refuse(w, http.StatusNotFound, api.NotFound, "%s", err)
 				return

@@ -39,7 +39,7 @@ func (a *Agent) start(w http.ResponseWriter, r *http.Request) {
 		a.joined(w, r, h, p, req)
 		return
 	}
-	if have, there := recorded(h.key, h.meta.Store); there && h.key.deployment != "" && !req.Again {
+	if have, there := recorded(h.key, h.meta.Store); there && !req.Again {
 		a.unreserve(h, fmt.Errorf("it is recorded"))
 		a.replay(w, r, have)
 		return
@@ -222,18 +222,18 @@ func (a *Agent) replay(w http.ResponseWriter, r *http.Request, rec journal.Run) 
 		return
 	}
 	_ = out.send(api.Line{Type: api.Output, Text: note})
-	state, logs := a.store(peerOf(r.Context()).uid)
+	at := a.store(peerOf(r.Context()).uid)
 	for rec.Verdict == journal.Running {
 		select {
 		case <-time.After(200 * time.Millisecond):
 		case <-r.Context().Done():
 			return
 		}
-		if now, err := journal.New(state).Run(rec.Deployment.ID, rec.ID); err == nil {
+		if now, err := journal.New(at.State).Run(rec.Deployment.ID, rec.ID); err == nil {
 			rec = now
 		}
 	}
-	if f, err := openLog(rec.Log, logs); err == nil {
+	if f, err := openLog(rec.Log, at.Logs); err == nil {
 		_, _ = io.Copy(textWriter{out}, f)
 		f.Close()
 	}

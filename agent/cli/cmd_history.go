@@ -1,13 +1,17 @@
 package cli
 
 import (
+	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
-	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/codedeploy-wingman/wingman/agent/client"
 	"github.com/codedeploy-wingman/wingman/agent/journal"
 )
 
@@ -20,8 +24,8 @@ func (a *app) history() *cobra.Command {
 EXIT STATUS
   0  printed
   1  some record could not be read; the others were printed`,
-		RunE: func(*cobra.Command, []string) error {
-			runs, err := a.engine().History()
+		RunE: func(c *cobra.Command, _ []string) error {
+			runs, err := a.recordedRuns(c.Context())
 			if limit > 0 && len(runs) > limit {
 				runs = runs[len(runs)-limit:]
 			}
@@ -63,39 +67,30 @@ func orDash(s string) string {
 	return s
 }
 
-func (a *app) logs() *cobra.Command {
-	return &cobra.Command{
-		Use: "logs RUN", Short: "Print the full log of a run", Args: cobra.ExactArgs(1),
-		Long: `Print the full log of a run. RUN is an id from wingman history, or a deployment's id: then its last run's.
-
-EXIT STATUS
-  0  printed
-  1  the log could not be read
-  2  there is no such run`,
-		RunE: func(_ *cobra.Command, args []string) error {
-			runs, err := a.engine().History()
-			for i := len(runs) - 1; i >= 0; i-- {
-				if r := runs[i]; r.ID == args[0] || r.Deployment.ID == args[0] {
-					return a.printLog(r)
-				}
-			}
-			if err != nil {
-				return err
-			}
-			return usage("no run %q here: wingman history lists them", args[0])
-		},
+// recordedRuns gives the runs of this instance: from the records, or where this user may not read them from the service.
+func (a *app) recordedRuns(ctx context.Context) ([]journal.Run, error) {
+	runs, err := a.engine().History()
+	if !errors.Is(err, os.ErrPermission) {
+		return runs, err
 	}
-}
-
-func (a *app) printLog(r journal.Run) error {
-	if r.Log == "" {
-		return fmt.Errorf("run %s has no log: it could not be written", r.ID)
+	h, asked := a.client().History(ctx)
+	var gone client.Unreachable
+	switch {
+	case errors.As(asked, &gone):
+		return runs, err
+	case asked != nil:
+		return runs, serviceFailure(asked)
 	}
-	f, err := os.Open(r.Log)
-	if err != nil {
-		return fmt.Errorf("cannot read the log: %w", err)
+	runs = nil
+	for _, raw := range h.Runs {
+		var r journal.Run
+		if err := json.Unmarshal(raw, &r); err != nil {
+			return runs, fmt.Errorf("cannot read the service's answer: %w", err)
+		}
+		runs = append(runs, r)
 	}
-	defer f.Close()
-	_, err = io.Copy(a.Out, f)
-	return err
+	if len(h.Problems) > 0 {
+		return runs, errors.New(strings.Join(h.Problems, "\n"))
+	}
+	return runs, nil
 }

@@ -70,7 +70,7 @@ func (a *app) root() *cobra.Command {
 		return nil
 	}
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage("%w\n    %s --help", err, c.CommandPath()) })
-	root.AddCommand(a.hook(), a.plan(), a.validate(), a.history(), a.logs(), a.schema(), a.lint(), a.rehearse(), a.guard(), a.version(), drain(), runner(), a.service())
+	root.AddCommand(a.hook(), a.plan(), a.validate(), a.status(), a.history(), a.logs(), a.schema(), a.lint(), a.rehearse(), a.guard(), a.version(), drain(), runner(), a.service())
 	return root
 }
 

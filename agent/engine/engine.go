@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -237,5 +238,12 @@ func Checks(p plan.Plan, env []string) []check.Named {
 	return out
 }
 
-// History gives the runs of this instance, oldest first.
-func (e *Engine) History() ([]journal.Run, error) { return journal.New(e.State).Runs() }
+// History gives the runs of this instance, whoever ran them, oldest first.
+func (e *Engine) History() (runs []journal.Run, err error) {
+	for _, p := range e.Paths.All() {
+		more, failed := journal.New(p.State).Runs()
+		runs, err = append(runs, more...), errors.Join(err, failed)
+	}
+	slices.SortStableFunc(runs, func(a, b journal.Run) int { return a.Started.Compare(b.Started) })
+	return runs, err
+}
