@@ -32,7 +32,7 @@ var may = map[string]string{
 	"agent/engine":          "problem lifecycle proc appspec journal check guard plan run cloud",
 	"agent/rehearsal":       "problem lifecycle appspec plan guard proc engine awssim cloud hooks",
 	"agent/rehearsal/app":   "",
-	"agent/cli":             "problem lifecycle proc appspec journal check guard plan run lint engine cloud rehearsal hooks",
+	"agent/cli":             "problem lifecycle proc appspec journal check guard plan run lint engine cloud rehearsal hooks agent",
 	"cmd/wingman":           "cli",
 	"hooks":                 "",
 }
