@@ -8,9 +8,11 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"runtime/debug"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/codedeploy-wingman/wingman/agent/engine"
@@ -85,10 +87,19 @@ func (a *Agent) Run(ctx context.Context) error {
 	go func() { failed <- srv.Serve(l) }()
 	a.started(ctx)
 	debug.FreeOSMemory() // what starting took; the service is here for years, and mostly at rest
-	select {
-	case err = <-failed:
-		err = fmt.Errorf("the service's socket failed: %w", err)
-	case <-ctx.Done():
+	again := make(chan os.Signal, 1)
+	signal.Notify(again, syscall.SIGHUP)
+	defer signal.Stop(again)
+	for wait := true; wait; {
+		select {
+		case <-again:
+			_ = a.Reload() // it has said what is wrong
+			continue
+		case err = <-failed:
+			err = fmt.Errorf("the service's socket failed: %w", err)
+		case <-ctx.Done():
+		}
+		wait = false
 	}
 	close(a.draining) // from now on a connection that ends says nothing of its client
 	a.stopping()

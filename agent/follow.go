@@ -40,12 +40,6 @@ func (c *codedeploy) get() api.CodeDeploy {
 	return c.now
 }
 
-const (
-	attrRun        = "run"
-	attrEvent      = "event"
-	attrDeployment = "deployment"
-)
-
 func newID(e lifecycle.Event) string { return engine.NewID(e) }
 
 func orElse(s, other string) string {

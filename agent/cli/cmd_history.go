@@ -79,7 +79,7 @@ func (a *app) recordedRuns(ctx context.Context) ([]journal.Run, error) {
 	case errors.As(asked, &gone):
 		return runs, err
 	case asked != nil:
-		return runs, serviceFailure(asked)
+		return runs, askFailure(asked)
 	}
 	runs = nil
 	for _, raw := range h.Runs {

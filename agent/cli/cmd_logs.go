@@ -119,7 +119,7 @@ func (a *app) logOfService(ctx context.Context, r journal.Run) error {
 		return failure{exitCloud, fmt.Errorf("cannot read the log %s: this user may not, and %w", r.Log, gone)}
 	}
 	if err != nil {
-		return serviceFailure(err)
+		return askFailure(err)
 	}
 	defer log.Close()
 	_, err = io.Copy(a.Out, log)

@@ -31,7 +31,7 @@ EXIT STATUS
 				return a.withoutService(gone)
 			}
 			if err != nil {
-				return serviceFailure(err)
+				return askFailure(err)
 			}
 			if a.output == "json" {
 				err = a.json(s)
@@ -46,8 +46,8 @@ EXIT STATUS
 	}
 }
 
-// serviceFailure is the failure of a command that asks the service.
-func serviceFailure(err error) error {
+// askFailure is the failure of a command that asks the service.
+func askFailure(err error) error {
 	var refused *api.Error
 	if errors.As(err, &refused) && refused.Kind == api.Denied {
 		return failure{exitCloud, fmt.Errorf("%w\n    sudo %s, or: sudo usermod -aG wingman $USER", refused, "wingman …")}

@@ -40,6 +40,7 @@ on the host  hook [EVENT] [--revision DIR]      run an event's steps (what hooks
              validate [-f FILE] [--watch]       run ValidateService's checks now
              guard status|suspend|resume|reap   Auto Scaling held still, and given back
              history · logs RUN                 what ran here, and what it printed
+             service run|install|uninstall|start|stop|restart|status
 more         version · completion · schema revision|host
 
 wingman COMMAND --help says more. Exit codes: 0 done, 1 the work failed, 2 usage or configuration, 3 refused for safety, 4 AWS could not be reached, 124 out of time, 130 interrupted.`
@@ -70,7 +71,7 @@ func (a *app) root() *cobra.Command {
 		return nil
 	}
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage("%w\n    %s --help", err, c.CommandPath()) })
-	root.AddCommand(a.hook(), a.plan(), a.validate(), a.status(), a.history(), a.logs(), a.schema(), a.lint(), a.rehearse(), a.guard(), a.version(), drain(), runner(), a.service())
+	root.AddCommand(a.hook(), a.plan(), a.validate(), a.status(), a.history(), a.logs(), a.schema(), a.lint(), a.rehearse(), a.guard(), a.service(), a.version(), drain(), runner())
 	return root
 }
 

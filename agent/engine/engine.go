@@ -114,6 +114,9 @@ func planned(req Request, host plan.Host) (plan.Plan, error) {
 	if err == nil {
 		err = plan.CheckFiles(req.Revision, p.All()).Err()
 	}
+	if err == nil {
+		err = plan.CheckTrust(req.Revision, p.All()).Err()
+	}
 	if err != nil {
 		return plan.Plan{}, UsageError{err}
 	}
@@ -179,6 +182,9 @@ func (e *Engine) Run(ctx context.Context, req Request, out io.Writer) (run.Resul
 	c := run.Config{ID: cmp.Or(req.ID, NewID(p.Event)), Plan: p, Deployment: d, Env: req.Env, Out: out, Drain: e.Drain, Cgroup: e.Cgroup, Begin: req.Begin, Journal: journal.New(e.State)}
 	g := &guardian{Engine: e, journal: c.Journal, settings: host.Guard, event: p.Event, deployment: d, budget: p.Budget}
 	c.Action, c.Roles, c.Notes = g, g, g.failures()
+	for _, w := range plan.CheckTrust(req.Revision, p.All()).Warnings() {
+		c.Notes = append(c.Notes, fmt.Sprintf("%s: %s", w.Message, w.Hint))
+	}
 	c.Last = func(ctx context.Context) bool {
 		return last(req, func() lifecycle.Role { return g.Facts(ctx, d).Role })
 	}

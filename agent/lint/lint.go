@@ -18,6 +18,7 @@ import (
 	"github.com/codedeploy-wingman/wingman/agent/lifecycle"
 	"github.com/codedeploy-wingman/wingman/agent/plan"
 	"github.com/codedeploy-wingman/wingman/agent/problem"
+	"github.com/codedeploy-wingman/wingman/agent/trust"
 )
 
 // Revision gives all that is wrong with the revision in dir, sorted by place.
@@ -30,6 +31,7 @@ func Revision(dir string) problem.List {
 	found = append(found, problems(revErr)...)
 	if revErr == nil {
 		found = append(found, plan.CheckFiles(dir, rev.All())...)
+		found = append(found, modes(dir, rev)...)
 	}
 	if err == nil {
 		found = append(found, hooks(dir, spec)...)
@@ -70,6 +72,21 @@ func problems(err error) problem.List {
 		return l
 	}
 	return problem.List{{Severity: problem.Error, Rule: "unreadable", Message: err.Error()}}
+}
+
+// modes looks at what others may write in the revision: a bundle that keeps modes takes that to the host, where wingman
+// refuses it. What lies above the revision is this machine's own matter. One chmod mends all, so it is said once.
+func modes(dir string, rev plan.Revision) problem.List {
+	for _, s := range rev.All() {
+		if s.Script == "" || strings.Contains(s.Script, "$") {
+			continue
+		}
+		if open := trust.Carried(dir, s.Script); open != "" {
+			return problem.List{{Position: s.Position, Severity: problem.Warning, Rule: trust.Bundle, Hint: "chmod -R go-w .",
+				Message: "others may write in " + open + ": a bundle that keeps modes (tar) is refused on the host, since root would run what anybody puts there"}}
+		}
+	}
+	return nil
 }
 
 // hooks looks at each script that appspec.yml names.

@@ -3,8 +3,11 @@ package lint
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/codedeploy-wingman/wingman/agent/problem"
 )
 
 const good = "version: 0.0\nos: linux\nhooks:\n  AfterInstall:\n    - location: a.sh\n      timeout: 60\n"
@@ -73,5 +76,39 @@ func TestRules(t *testing.T) {
 				t.Errorf("got %q, want %q", got, c.want)
 			}
 		})
+	}
+}
+
+// A folder that others may write in is told before a bundle carries it to a host that refuses it.
+func TestModes(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("a mode says nothing there")
+	}
+	dir := t.TempDir()
+	for name, text := range map[string]string{"appspec.yml": good, "a.sh": "#!/bin/sh\n", "s/b.sh": "#!/bin/sh\n", "s/c.sh": "#!/bin/sh\n",
+		"wingman.yml": "version: 1\nevents:\n  AfterInstall:\n    - script: s/b.sh\n    - script: s/c.sh\n"} {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	count := func() (n int) {
+		for _, p := range Revision(dir) {
+			if p.Rule == "bundle-may-be-written" && p.Severity == problem.Warning && p.Line == 4 && p.Hint == "chmod -R go-w ." {
+				n++
+			}
+		}
+		return n
+	}
+	if count() != 0 {
+		t.Error("blamed for nothing")
+	}
+	if err := os.Chmod(filepath.Join(dir, "s"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if count() != 1 {
+		t.Errorf("%v", Revision(dir))
 	}
 }

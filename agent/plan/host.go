@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 
 	"gopkg.in/yaml.v3"
 
 	"github.com/codedeploy-wingman/wingman/agent/guard"
 	"github.com/codedeploy-wingman/wingman/agent/lifecycle"
+	"github.com/codedeploy-wingman/wingman/agent/trust"
 )
 
 // DefaultHost is what holds where host.yml is missing or does not say.
@@ -94,8 +96,16 @@ func ParseHost(data []byte, file string) (Host, error) {
 	return h, nil
 }
 
-// LoadHost reads the host's settings; where there are none the defaults hold.
+// EnvironmentName is the file beside host.yml from which systemd gives the service its environment.
+const EnvironmentName = "environment"
+
+// LoadHost reads the host's settings; where there are none the defaults hold. Settings that others on this host may
+// change are refused, and so is the service's environment beside them.
 func LoadHost(path string) (Host, error) {
+	open := append(trust.Settings(path), trust.Settings(filepath.Join(filepath.Dir(path), EnvironmentName))...)
+	if err := once(open).Err(); err != nil {
+		return Host{}, err
+	}
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return DefaultHost(), nil

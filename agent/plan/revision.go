@@ -12,6 +12,7 @@ import (
 
 	"github.com/codedeploy-wingman/wingman/agent/lifecycle"
 	"github.com/codedeploy-wingman/wingman/agent/problem"
+	"github.com/codedeploy-wingman/wingman/agent/trust"
 )
 
 // RevisionName is the file in a revision that says what its events do.
@@ -152,6 +153,33 @@ func CheckFiles(dir string, steps []Step) problem.List {
 			continue
 		}
 		out = append(out, p)
+	}
+	return out
+}
+
+// CheckTrust looks whether others on this host may change what the revision in dir would have wingman do: its wingman.yml,
+// the scripts of the steps, and the folders on the way to them. Package trust says what is refused, and what only noted.
+func CheckTrust(dir string, steps []Step) problem.List {
+	file := filepath.Join(dir, RevisionName)
+	out := trust.Run(file, RevisionName, dir, problem.Position{File: file})
+	looked := map[string]bool{}
+	for _, s := range steps {
+		if path := s.Path(dir); s.Script != "" && !strings.Contains(s.Script, "$") && !looked[path] {
+			looked[path] = true
+			out = append(out, trust.Run(path, "the script "+s.Script, dir, s.Position)...)
+		}
+	}
+	return once(out)
+}
+
+// once says each open folder once, however many scripts lie below it: one chmod mends it.
+func once(found problem.List) problem.List {
+	said := map[string]bool{}
+	var out problem.List
+	for _, p := range found {
+		if !said[p.Hint] {
+			said[p.Hint], out = true, append(out, p)
+		}
 	}
 	return out
 }
