@@ -26,6 +26,9 @@ type Config struct {
 	Delays   Delays
 	Switches Switches
 	Agent    Agent // who runs lifecycle events on the instances; nil: nobody, each takes Delays.Event and succeeds
+	// InMemory has no port opened: calls come by Dial. Then nothing waits for the network, so that a whole scene, clients
+	// and all, can be in a testing/synctest bubble, where hours take no time.
+	InMemory bool
 	// Addresses gives the private address of the n-th instance, from 1; nil: one in 10.0.0.0/16.
 	Addresses func(n int) string
 
@@ -54,6 +57,7 @@ type Sim struct {
 	ctx      context.Context // ends with Close: agents and latencies heed it
 	end      context.CancelFunc
 	servers  []*http.Server
+	pipes    map[string]*pipes // InMemory: by address
 	done     sync.WaitGroup
 	url      string
 	services map[string]service
@@ -72,7 +76,7 @@ func New(c Config) (*Sim, error) {
 		c.Account = "123456789012"
 	}
 	c.Delays = c.Delays.withDefaults()
-	s := &Sim{Config: c, state: newState(), clock: c.Start, wake: make(chan struct{}, 1), services: services(), metadata: map[string]string{}}
+	s := &Sim{Config: c, state: newState(), clock: c.Start, wake: make(chan struct{}, 1), services: services(), metadata: map[string]string{}, pipes: map[string]*pipes{}}
 	s.idle = sync.NewCond(&s.mu)
 	s.ctx, s.end = context.WithCancel(context.Background())
 	var err error
@@ -105,7 +109,7 @@ func (s *Sim) Close() error {
 
 // serve starts one more HTTP server and gives its URL.
 func (s *Sim) serve(address string, h http.Handler) (string, error) {
-	l, err := net.Listen("tcp", address)
+	l, err := s.listener(address)
 	if err != nil {
 		return "", fmt.Errorf("cannot simulate AWS: %w", err)
 	}
@@ -115,6 +119,17 @@ func (s *Sim) serve(address string, h http.Handler) (string, error) {
 	s.mu.Unlock()
 	s.done.Go(func() { _ = srv.Serve(l) }) // it ends with ErrServerClosed, always
 	return "http://" + l.Addr().String(), nil
+}
+
+func (s *Sim) listener(address string) (net.Listener, error) {
+	if !s.InMemory {
+		return net.Listen("tcp", address)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := &pipes{address: fmt.Sprintf("127.0.0.1:%d", 1+len(s.pipes)), calls: make(chan net.Conn), closed: make(chan struct{})}
+	s.pipes[l.address] = l
+	return l, nil
 }
 
 func (s *Sim) virtual() bool { return !s.Start.IsZero() }

@@ -39,6 +39,7 @@ type Options struct {
 	Endpoint string // of all services; with one the client takes nothing else from the environment, so give all three
 	Metadata string // of the instance's metadata service
 	Region   string
+	Dial     func(ctx context.Context, network, address string) (net.Conn, error) // how all of these are reached; nil: over the network
 }
 
 // Client speaks to AWS, from its first call on: making one costs nothing.
@@ -48,6 +49,7 @@ type Client struct {
 	err      error
 	config   aws.Config
 	meta     *imds.Client
+	mu       sync.Mutex // of document
 	document imds.InstanceIdentityDocument
 	asg      *autoscaling.Client
 	deploy   *codedeploy.Client
@@ -61,7 +63,7 @@ func New(o Options) *Client { return &Client{Options: o} }
 // load finds credentials and region, once.
 func (c *Client) load(ctx context.Context) error {
 	c.once.Do(func() {
-		metadata := quick()
+		metadata := c.quick()
 		c.meta = imds.New(imds.Options{HTTPClient: metadata, Endpoint: c.Metadata, EnableFallback: aws.FalseTernary,
 			Retryer: retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts = 2 })})
 		if c.Endpoint != "" {
@@ -92,7 +94,7 @@ func (c *Client) clients() {
 // found is what the environment and the SDK's files say.
 func (c *Client) found(ctx context.Context) (aws.Config, error) {
 	opts := []func(*config.LoadOptions) error{
-		config.WithHTTPClient(quick()), config.WithRetryer(patient),
+		config.WithHTTPClient(c.quick()), config.WithRetryer(patient),
 		config.WithEC2RoleCredentialOptions(func(o *ec2rolecreds.Options) { o.Client = c.meta }),
 	}
 	if c.Region != "" {
@@ -107,7 +109,7 @@ func (c *Client) found(ctx context.Context) (aws.Config, error) {
 // file, key or profile is read, the credentials are the instance's.
 func (c *Client) apart() aws.Config {
 	role := ec2rolecreds.New(func(o *ec2rolecreds.Options) { o.Client = c.meta })
-	return aws.Config{Region: c.Region, BaseEndpoint: &c.Endpoint, HTTPClient: quick(), Retryer: patient, Credentials: aws.NewCredentialsCache(role)}
+	return aws.Config{Region: c.Region, BaseEndpoint: &c.Endpoint, HTTPClient: c.quick(), Retryer: patient, Credentials: aws.NewCredentialsCache(role)}
 }
 
 func patient() aws.Retryer {
@@ -139,6 +141,8 @@ func (c *Client) instance(ctx context.Context) (string, error) {
 
 // identity reads the instance's identity document, once.
 func (c *Client) identity(ctx context.Context) (imds.InstanceIdentityDocument, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.document.InstanceID != "" {
 		return c.document, nil
 	}
@@ -153,7 +157,10 @@ func (c *Client) identity(ctx context.Context) (imds.InstanceIdentityDocument, e
 }
 
 // quick is an HTTP client that does not wait for what is not there.
-func quick() *awshttp.BuildableClient {
+func (c *Client) quick() aws.HTTPClient {
+	if c.Dial != nil {
+		return &http.Client{Transport: &http.Transport{DialContext: c.Dial, ResponseHeaderTimeout: answerTimeout}}
+	}
 	return awshttp.NewBuildableClient().
 		WithDialerOptions(func(d *net.Dialer) { d.Timeout = connectTimeout }).
 		WithTransportOptions(func(t *http.Transport) { t.ResponseHeaderTimeout = answerTimeout })

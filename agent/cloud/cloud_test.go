@@ -23,6 +23,7 @@ type stage struct {
 	sim        *awssim.Sim
 	deployment lifecycle.Deployment
 	target     awssim.DeploymentView
+	open       func() // lets the event go on
 }
 
 func newStage(t *testing.T, spec awssim.DeploymentGroupSpec, event string) *stage {
@@ -36,7 +37,7 @@ func newStage(t *testing.T, spec awssim.DeploymentGroupSpec, event string) *stag
 		}
 		done(awssim.Outcome{Succeeded: true, ErrorCode: "Success"})
 	}})
-	s := &stage{T: t, sim: sim}
+	s := &stage{T: t, sim: sim, open: open}
 	s.must(err)
 	t.Cleanup(func() { open(); s.must(sim.Close()) })
 	arn, err := sim.AddTargetGroup("web", 80)

@@ -127,7 +127,7 @@ func kindOf(code, message string) Kind {
 	switch {
 	case strings.HasPrefix(code, "AccessDenied"), code == "UnauthorizedOperation", code == "NotAuthorized":
 		return Denied
-	case code == "ResourceNotFoundException", code == "ValidationError" && strings.Contains(message, "not found"), code == "DeploymentDoesNotExistException":
+	case code == "ResourceNotFoundException", code == "ValidationError" && strings.Contains(message, "not found"), code == "DeploymentDoesNotExistException", code == "InvalidDeploymentIdException":
 		return Gone
 	}
 	return Other

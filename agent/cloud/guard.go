@@ -142,8 +142,13 @@ func statusOf(d *cdtypes.DeploymentInfo) guard.DeploymentStatus {
 	}
 	s := guard.DeploymentStatus{Known: true, Word: string(d.Status), Ready: d.Status == cdtypes.DeploymentStatusReady}
 	switch d.Status {
-	case cdtypes.DeploymentStatusSucceeded, cdtypes.DeploymentStatusFailed, cdtypes.DeploymentStatusStopped:
-		s.Over = true
+	case cdtypes.DeploymentStatusSucceeded:
+		s.Over, s.Ended = true, true
+	case cdtypes.DeploymentStatusFailed, cdtypes.DeploymentStatusStopped:
+		s.Over, s.Ended, s.Failed = true, true, true
+	}
+	if o := d.DeploymentOverview; o != nil {
+		s.Instances = int(o.Pending + o.InProgress + o.Succeeded + o.Failed + o.Skipped + o.Ready)
 	}
 	if d.InstanceTerminationWaitTimeStarted {
 		s.Over, s.Word = true, s.Word+", waiting to terminate the original"

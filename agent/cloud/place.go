@@ -72,12 +72,10 @@ func kindOfDeployment(d *cdtypes.DeploymentInfo) (k guard.Kind) {
 	if d == nil {
 		return k
 	}
-	k.Creator, k.Trigger = string(d.Creator), statusOf(d).Trigger
+	is := statusOf(d)
+	k.Creator, k.Trigger, k.Instances = string(d.Creator), is.Trigger, is.Instances
 	if d.DeploymentStyle != nil {
 		k.InPlace = d.DeploymentStyle.DeploymentType == cdtypes.DeploymentTypeInPlace
-	}
-	if o := d.DeploymentOverview; o != nil {
-		k.Instances = int(o.Pending + o.InProgress + o.Succeeded + o.Failed + o.Skipped + o.Ready)
 	}
 	return k
 }

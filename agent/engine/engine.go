@@ -179,6 +179,7 @@ func (e *Engine) Run(ctx context.Context, req Request, out io.Writer) (run.Resul
 		return run.Result{}, err
 	}
 	d := req.Deployment()
+	e.repairOwn(ctx, d)
 	c := run.Config{ID: cmp.Or(req.ID, NewID(p.Event)), Plan: p, Deployment: d, Env: req.Env, Out: out, Drain: e.Drain, Cgroup: e.Cgroup, Begin: req.Begin, Journal: journal.New(e.State)}
 	g := &guardian{Engine: e, journal: c.Journal, settings: host.Guard, event: p.Event, deployment: d, budget: p.Budget}
 	c.Action, c.Roles, c.Notes = g, g, g.failures()

@@ -75,11 +75,14 @@ type Group struct {
 
 // DeploymentStatus is what CodeDeploy says of a deployment.
 type DeploymentStatus struct {
-	Known   bool // it may be asked and answered
-	Over    bool // Succeeded, Failed, Stopped, or waiting to terminate the original: its block-traffic events are done
-	Ready   bool // it waits for someone to reroute the traffic
-	Word    string
-	Trigger string // the deployment that it rolls back
+	Known     bool // it may be asked and answered
+	Over      bool // Succeeded, Failed, Stopped, or waiting to terminate the original: its block-traffic events are done
+	Failed    bool // Failed or Stopped
+	Ended     bool // Succeeded, Failed or Stopped: nothing of it goes on, which an Over that waits to terminate does
+	Ready     bool // it waits for someone to reroute the traffic
+	Word      string
+	Trigger   string // the deployment that it rolls back
+	Instances int    // that it has come to so far; 0 is not known
 }
 
 // stamp reads the time of a suspension from AWS's reason, "User suspended at 2025-10-20T22:56:42Z": whole seconds.

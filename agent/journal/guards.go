@@ -7,6 +7,7 @@ import (
 	"hash/fnv"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"time"
 
@@ -39,12 +40,13 @@ type Guard struct {
 // Intended is the state of a guard that nobody knows more of.
 const Intended = "intended"
 
-func (j *Journal) guards() string { return filepath.Join(filepath.Dir(j.dir), "guards") }
+// guards is the folder of all guards, in the store.
+const guards = "guards"
 
-func (j *Journal) guardFile(deployment, group string) string {
+func guardFile(deployment, group string) string {
 	h := fnv.New64a()
 	fmt.Fprintf(h, "%s\x00%s", deployment, group)
-	return filepath.Join(j.guards(), fmt.Sprintf("%016x.json", h.Sum64()))
+	return guards + "/" + fmt.Sprintf("%016x.json", h.Sum64())
 }
 
 // Intend records, durably, that this instance is about to begin a guard, or to begin it again.
@@ -59,7 +61,18 @@ func (j *Journal) Intend(g Guard) error {
 // Note records how a guard came out. Where it was begun again meanwhile that newer record stays as it is.
 func (j *Journal) Note(g Guard) error {
 	g.V = Version
-	err := j.change(g, func(have *Guard) (Guard, bool) { return g, have == nil || have.Begun.Equal(g.Begun) })
+	err := j.change(g, func(have *Guard) (Guard, bool) {
+		if have == nil || !have.Begun.Equal(g.Begun) {
+			return g, have == nil
+		}
+		// A look takes its time: what another noted meanwhile, a hook beside the service, is not undone.
+		g.LetGo = g.LetGo || have.LetGo
+		g.Suspended, g.Resumed = both(have.Suspended, g.Suspended), both(have.Resumed, g.Resumed)
+		if g.Closed.IsZero() {
+			g.Closed = have.Closed
+		}
+		return g, true
+	})
 	if err != nil {
 		return fmt.Errorf("cannot record how the guard came out: %w", err)
 	}
@@ -68,17 +81,19 @@ func (j *Journal) Note(g Guard) error {
 
 // change replaces a guard's record, under the folder's lock.
 func (j *Journal) change(g Guard, next func(have *Guard) (Guard, bool)) error {
-	if err := os.MkdirAll(j.guards(), 0o750); err != nil {
+	s, err := j.openFolder(guards)
+	if err != nil {
 		return err
 	}
-	unlock, err := lock(filepath.Join(j.guards(), ".lock"))
+	defer s.Close()
+	unlock, err := s.lock(guards + "/.lock")
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	file := j.guardFile(g.Deployment.ID, g.ScalingGroup)
+	file := guardFile(g.Deployment.ID, g.ScalingGroup)
 	var have *Guard
-	if old, err := readGuard(file); err == nil {
+	if old, err := s.readGuard(file); err == nil {
 		have = &old
 	} else if !errors.Is(err, os.ErrNotExist) && errors.Is(err, errNewer) {
 		return err
@@ -91,34 +106,26 @@ func (j *Journal) change(g Guard, next func(have *Guard) (Guard, bool)) error {
 	if err != nil {
 		return err
 	}
-	return replace(file, append(b, '\n'))
+	return s.replace(file, append(b, '\n'))
 }
 
-// replace writes a file whole or not at all, durably.
-func replace(file string, data []byte) error {
-	dir := filepath.Dir(file)
-	f, err := os.CreateTemp(dir, ".new-*")
-	if err != nil {
-		return err
+// both gives all of a, then what b adds.
+func both(a, b []string) []string {
+	for _, one := range b {
+		if !slices.Contains(a, one) {
+			a = append(a, one)
+		}
 	}
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), file)
-	}
-	if err != nil {
-		os.Remove(f.Name())
-		return err
-	}
-	return syncDir(dir)
+	return a
 }
 
-func readGuard(file string) (Guard, error) {
+func (s *store) readGuard(file string) (Guard, error) {
 	var g Guard
-	b, err := os.ReadFile(file)
+	b, err := s.ReadFile(file)
 	if err == nil {
 		err = json.Unmarshal(b, &g)
 	}
+	file = filepath.Join(s.name, filepath.FromSlash(file))
 	switch {
 	case err != nil:
 		return g, fmt.Errorf("cannot read the guard %s: %w", file, err)
@@ -130,14 +137,23 @@ func readGuard(file string) (Guard, error) {
 
 // Guards gives this instance's guards, oldest first. What cannot be read is told in the error.
 func (j *Journal) Guards() ([]Guard, error) {
-	files, err := entries(j.guards())
+	s, err := j.open(false)
+	if err != nil {
+		return nil, unreadable(err)
+	}
+	defer s.Close()
+	return s.allGuards()
+}
+
+func (s *store) allGuards() ([]Guard, error) {
+	files, err := s.entries(guards)
 	errs := []error{err}
 	var out []Guard
 	for _, f := range files {
 		if filepath.Ext(f.Name()) != ".json" {
 			continue
 		}
-		g, err := readGuard(filepath.Join(j.guards(), f.Name()))
+		g, err := s.readGuard(guards + "/" + f.Name())
 		if err != nil {
 			errs = append(errs, err)
 			continue
@@ -150,16 +166,21 @@ func (j *Journal) Guards() ([]Guard, error) {
 
 // Guard gives this instance's record of one guard; false where there is none that can be read.
 func (j *Journal) Guard(deployment, group string) (Guard, bool) {
-	g, err := readGuard(j.guardFile(deployment, group))
+	s, err := j.open(false)
+	if err != nil {
+		return Guard{}, false
+	}
+	defer s.Close()
+	g, err := s.readGuard(guardFile(deployment, group))
 	return g, err == nil
 }
 
 // forgetGuards removes the closed guards of deployments whose runs are kept no more. An open one stays, whatever its age.
-func (j *Journal) forgetGuards() error {
-	all, err := j.Guards()
+func (s *store) forgetGuards() error {
+	all, err := s.allGuards()
 	for _, g := range all {
-		if _, e := os.Stat(filepath.Join(j.dir, Folder(g.Deployment.ID))); !g.Closed.IsZero() && errors.Is(e, os.ErrNotExist) {
-			err = errors.Join(err, os.Remove(j.guardFile(g.Deployment.ID, g.ScalingGroup)))
+		if _, e := s.Stat(runsOf(g.Deployment.ID)); !g.Closed.IsZero() && errors.Is(e, os.ErrNotExist) {
+			err = errors.Join(err, s.Remove(guardFile(g.Deployment.ID, g.ScalingGroup)))
 		}
 	}
 	return err
@@ -167,13 +188,9 @@ func (j *Journal) forgetGuards() error {
 
 // Keep stores what was learnt of a deployment, beside its runs; Kept reads it back.
 func (j *Journal) Keep(deployment, name string, v any) error {
-	dir := filepath.Join(j.dir, Folder(deployment))
 	b, err := json.Marshal(v)
 	if err == nil {
-		err = os.MkdirAll(dir, 0o750)
-	}
-	if err == nil {
-		err = replace(filepath.Join(dir, name+".json"), b)
+		err = j.keep(runsOf(deployment), name, b)
 	}
 	if err != nil {
 		return fmt.Errorf("cannot keep the %s of %s: %w", name, deployment, err)
@@ -181,8 +198,22 @@ func (j *Journal) Keep(deployment, name string, v any) error {
 	return nil
 }
 
+func (j *Journal) keep(dir, name string, data []byte) error {
+	s, err := j.openFolder(dir)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	return s.replace(dir+"/"+name+".json", data)
+}
+
 // Kept gives what Keep stored; false where there is nothing that can be read.
 func (j *Journal) Kept(deployment, name string, v any) bool {
-	b, err := os.ReadFile(filepath.Join(j.dir, Folder(deployment), name+".json"))
+	s, err := j.open(false)
+	if err != nil {
+		return false
+	}
+	defer s.Close()
+	b, err := s.ReadFile(runsOf(deployment) + "/" + name + ".json")
 	return err == nil && json.Unmarshal(b, v) == nil
 }

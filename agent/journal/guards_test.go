@@ -71,7 +71,7 @@ func TestGuardsThatCannotBeRead(t *testing.T) {
 	g := part("d-1", "web", time.Now())
 	must(t, j.Intend(g))
 	must(t, j.Intend(part("d-2", "web", time.Now())))
-	file := j.guardFile("d-1", "web")
+	file := filepath.Join(filepath.Dir(j.dir), guardFile("d-1", "web"))
 	must(t, os.WriteFile(file, []byte(`{"v":99}`), 0o600))
 	if all, err := j.Guards(); len(all) != 1 || err == nil || !strings.Contains(err.Error(), "newer wingman") {
 		t.Errorf("%d guards, %v", len(all), err)
@@ -130,5 +130,21 @@ func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Error(err)
+	}
+}
+
+// A look takes its time: what a hook notes meanwhile is not undone by what the look began from.
+func TestNotesOfTwoAtOnce(t *testing.T) {
+	j := New(t.TempDir())
+	look := part("d-1", "web", time.Now().Truncate(0))
+	must(t, j.Intend(look))
+	hook := look
+	hook.LetGo, hook.Resumed, hook.Closed = true, []string{"Terminate"}, time.Now().Truncate(0)
+	must(t, j.Note(hook))
+	look.State, look.Suspended = "holds", []string{"AZRebalance"}
+	must(t, j.Note(look))
+	have, _ := j.Guard("d-1", "web")
+	if !have.LetGo || len(have.Resumed) != 1 || len(have.Suspended) != 1 || !have.Closed.Equal(hook.Closed) || have.State != "holds" {
+		t.Errorf("%+v", have)
 	}
 }

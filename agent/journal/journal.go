@@ -17,8 +17,10 @@ import (
 	"hash/fnv"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"sort"
+	"strings"
 	"time"
 
 	"github.com/codedeploy-wingman/wingman/agent/lifecycle"
@@ -30,7 +32,7 @@ const Version = 1
 // Verdict is how a run or a step came out.
 type Verdict string
 
-// The verdicts. Interrupted is only ever computed: a run without an end whose process is gone.
+// The verdicts. Interrupted is a run without an end whose process is gone; Repair writes it down.
 const (
 	Succeeded   Verdict = "succeeded"
 	Failed      Verdict = "failed"
@@ -50,6 +52,7 @@ type Run struct {
 	Source   string          `json:"source"` // where the steps came from
 	Log      string          `json:"log,omitempty"`
 	PID      int             `json:"pid"`
+	PIDStart string          `json:"pid_start,omitempty"` // what tells the process from another of that id; "" where that cannot be had
 	Started  time.Time       `json:"started"`
 	Ended    time.Time       `json:"ended,omitzero"`
 	Verdict  Verdict         `json:"verdict"`
@@ -117,20 +120,40 @@ type Writer struct{ f *os.File }
 
 // Begin makes the run's file and writes its first line, durably. The run's id must be new.
 func (j *Journal) Begin(r Run) (*Writer, error) {
-	dir := filepath.Join(j.dir, Folder(r.Deployment.ID))
-	if err := os.MkdirAll(dir, 0o750); err != nil {
+	dir := runsOf(r.Deployment.ID)
+	s, err := j.openFolder(dir)
+	if err != nil {
 		return nil, fmt.Errorf("cannot keep a record of this run: %w", err)
 	}
-	f, err := os.OpenFile(filepath.Join(dir, r.ID+".jsonl"), os.O_CREATE|os.O_EXCL|os.O_WRONLY|os.O_APPEND, 0o640)
+	defer s.Close()
+	f, err := s.create(dir+"/"+r.ID+".jsonl", os.O_CREATE|os.O_EXCL|os.O_WRONLY|os.O_APPEND)
 	if err != nil {
 		return nil, fmt.Errorf("cannot keep a record of this run: %w", err)
 	}
 	w := &Writer{f: f}
 	r.Verdict, r.Steps = Running, nil
-	if err := errors.Join(w.append(line{Type: "begin", Run: &r}, true), syncDir(dir)); err != nil {
+	r.PIDStart, _ = started(r.PID)
+	if err := errors.Join(w.append(line{Type: "begin", Run: &r}, true), s.sync(dir)); err != nil {
 		return w, err
 	}
 	return w, nil
+}
+
+// runs is the folder of all runs, runsOf that of one deployment's, in the store.
+const runs = "runs"
+
+func runsOf(deployment string) string { return runs + "/" + Folder(deployment) }
+
+// openFolder opens the store, and makes a folder in it where it is not there.
+func (j *Journal) openFolder(dir string) (*store, error) {
+	s, err := j.open(true)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.mkdir(dir); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
 }
 
 // Step records a step that has ended.
@@ -171,99 +194,148 @@ func (w *Writer) append(l line, durably bool) error {
 // Claim says whether the caller is the first, on this instance and for this deployment, to do what name stands for.
 // It holds across processes and reboots.
 func (j *Journal) Claim(deployment, name string) (bool, error) {
-	dir := filepath.Join(j.dir, Folder(deployment))
-	if err := os.MkdirAll(dir, 0o750); err != nil {
+	dir := runsOf(deployment)
+	s, err := j.openFolder(dir)
+	if err != nil {
 		return false, fmt.Errorf("cannot record that %s begins: %w", name, err)
 	}
-	f, err := os.OpenFile(filepath.Join(dir, name+".done"), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o640)
+	defer s.Close()
+	f, err := s.create(dir+"/"+name+claimed, os.O_CREATE|os.O_EXCL|os.O_WRONLY)
 	if errors.Is(err, fs.ErrExist) {
 		return false, nil
 	}
 	if err != nil {
 		return false, fmt.Errorf("cannot record that %s begins: %w", name, err)
 	}
-	return true, errors.Join(f.Sync(), f.Close(), syncDir(dir))
+	return true, errors.Join(f.Sync(), f.Close(), s.sync(dir))
+}
+
+// claimed ends the name of a claim's file.
+const claimed = ".done"
+
+// Claimed says whether what name stands for has begun.
+func (j *Journal) Claimed(deployment, name string) bool {
+	s, err := j.open(false)
+	if err != nil {
+		return false
+	}
+	defer s.Close()
+	_, err = s.Lstat(runsOf(deployment) + "/" + name + claimed)
+	return err == nil
 }
 
 // Runs gives all runs that are kept, oldest first. A file that cannot be read is told in the error and the others
 // are given all the same.
 func (j *Journal) Runs() ([]Run, error) {
-	folders, err := entries(j.dir)
-	var runs []Run
+	s, err := j.open(false)
+	if err != nil {
+		return nil, unreadable(err)
+	}
+	defer s.Close()
+	folders, err := s.entries(runs)
+	var all []Run
 	errs := []error{err}
 	for _, f := range folders {
-		more, err := j.of(f.Name())
-		runs, errs = append(runs, more...), append(errs, err)
+		more, err := s.of(f.Name())
+		all, errs = append(all, more...), append(errs, err)
 	}
-	sort.SliceStable(runs, func(i, k int) bool { return runs[i].Started.Before(runs[k].Started) })
-	return runs, errors.Join(errs...)
+	sort.SliceStable(all, func(i, k int) bool { return all[i].Started.Before(all[k].Started) })
+	return all, errors.Join(errs...)
 }
 
-// Of gives the runs of one deployment, in no order but that of their files' names, which begin with their time.
-func (j *Journal) Of(deployment string) ([]Run, error) { return j.of(Folder(deployment)) }
+// unreadable is why nothing can be read; a state folder that is not there yet is an empty one.
+func unreadable(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return fmt.Errorf("cannot read the records: %w", err)
+}
+
+// Of gives the runs of one deployment, in the order of their ids, which begin with their time.
+func (j *Journal) Of(deployment string) ([]Run, error) {
+	s, err := j.open(false)
+	if err != nil {
+		return nil, unreadable(err)
+	}
+	defer s.Close()
+	return s.of(Folder(deployment))
+}
 
 // Run gives one run of a deployment.
 func (j *Journal) Run(deployment, id string) (Run, error) {
-	return read(filepath.Join(j.dir, Folder(deployment), id+".jsonl"))
+	s, err := j.open(false)
+	if err != nil {
+		return Run{}, fmt.Errorf("cannot read a record: %w", err)
+	}
+	defer s.Close()
+	return s.read(runsOf(deployment) + "/" + id + ".jsonl")
 }
 
 // of gives the runs in one deployment's folder.
-func (j *Journal) of(folder string) (runs []Run, err error) {
-	files, err := entries(filepath.Join(j.dir, folder))
+func (s *store) of(folder string) (all []Run, err error) {
+	files, err := s.entries(runs + "/" + folder)
 	errs := []error{err}
 	for _, f := range files {
-		if filepath.Ext(f.Name()) != ".jsonl" {
+		if path.Ext(f.Name()) != ".jsonl" {
 			continue
 		}
-		r, err := read(filepath.Join(j.dir, folder, f.Name()))
+		r, err := s.read(runs + "/" + folder + "/" + f.Name())
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
-		runs = append(runs, r)
+		all = append(all, r)
 	}
-	return runs, errors.Join(errs...)
+	return all, errors.Join(errs...)
 }
 
-// entries lists a folder; one that is not there is empty.
-func entries(dir string) ([]os.DirEntry, error) {
-	list, err := os.ReadDir(dir)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("cannot read the records: %w", err)
-	}
-	return list, nil
-}
-
-func read(file string) (Run, error) {
-	f, err := os.Open(file)
+func (s *store) read(file string) (Run, error) {
+	f, err := s.Open(file)
 	if err != nil {
 		return Run{}, fmt.Errorf("cannot read a record: %w", err)
 	}
 	defer f.Close()
-	s := bufio.NewScanner(f)
-	s.Buffer(nil, 4<<20)
+	at := filepath.Join(s.name, filepath.FromSlash(file))
+	lines := bufio.NewScanner(f)
+	lines.Buffer(nil, 4<<20)
 	var r Run
-	for n := 1; s.Scan(); n++ {
-		if r, err = replay(r, s.Bytes()); err != nil {
-			if n > 1 && !errors.Is(err, errNewer) {
-				break // the line that a crash or a full disk left half-written; what stands before it is true
-			}
-			return Run{}, fmt.Errorf("cannot read a record: %s:%d: %w", file, n, err)
-		}
+	for n := 1; lines.Scan(); n++ {
+		next, err := replay(r, lines.Bytes())
+		switch {
+		case err == nil:
+			r = next
+		case n == 1 || errors.Is(err, errNewer):
+			return Run{}, fmt.Errorf("cannot read a record: %s:%d: %w", at, n, err)
+		} // else it is a line that a crash or a full disk left half-written: what stands before and behind it is true
 	}
-	if err := s.Err(); err != nil {
-		return Run{}, fmt.Errorf("cannot read a record: %s: %w", file, err)
+	if err := lines.Err(); err != nil {
+		return Run{}, fmt.Errorf("cannot read a record: %s: %w", at, err)
 	}
 	if r.ID == "" {
-		return Run{}, fmt.Errorf("cannot read a record: %s is empty", file)
+		return Run{}, fmt.Errorf("cannot read a record: %s is empty", at)
 	}
-	if r.Verdict == Running && !alive(r.PID) {
-		r.Verdict, r.Reason = Interrupted, "wingman itself was ended in the middle of it"
+	if r.Verdict == Running && !r.goesOn() {
+		r.Verdict, r.Reason = Interrupted, r.whyNoEnd()
 	}
 	return r, nil
+}
+
+// whyNoEnd says what ended a run that did not come to its own end.
+func (r Run) whyNoEnd() string {
+	now, _ := started(os.Getpid())
+	if was, _, known := strings.Cut(r.PIDStart, "/"); known && now != "" && !strings.HasPrefix(now, was+"/") {
+		return "this host was restarted in the middle of it"
+	}
+	return "wingman itself was ended in the middle of it"
+}
+
+// goesOn says whether the process that began the run is there: the same, as far as that can be told.
+func (r Run) goesOn() bool {
+	if !alive(r.PID) {
+		return false
+	}
+	now, gone := started(r.PID)
+	return !gone && (now == "" || r.PIDStart == "" || now == r.PIDStart)
 }
 
 var errNewer = errors.New("written by a newer wingman; this one is too old to read it")
@@ -294,7 +366,12 @@ func replay(r Run, b []byte) (Run, error) {
 // Runs that still go on are kept. A folder's time is that of the last run begun in it, so that nothing is read of
 // those that stay.
 func (j *Journal) Prune(keep int) ([]string, error) {
-	folders, err := entries(j.dir)
+	s, err := j.open(false)
+	if err != nil {
+		return nil, unreadable(err)
+	}
+	defer s.Close()
+	folders, err := s.entries(runs)
 	if len(folders) <= keep {
 		return nil, err
 	}
@@ -307,37 +384,25 @@ func (j *Journal) Prune(keep int) ([]string, error) {
 	sort.Slice(folders, func(i, k int) bool { return times[folders[i].Name()].After(times[folders[k].Name()]) })
 	var gone []string
 	for _, f := range folders[keep:] {
-		if j.live(f.Name()) {
+		if s.live(f.Name()) {
 			continue
 		}
-		if e := os.RemoveAll(filepath.Join(j.dir, f.Name())); e != nil {
+		if e := s.RemoveAll(runs + "/" + f.Name()); e != nil {
 			err = errors.Join(err, e)
 			continue
 		}
 		gone = append(gone, f.Name())
 	}
-	return gone, errors.Join(err, j.forgetGuards())
+	return gone, errors.Join(err, s.forgetGuards())
 }
 
 // live says whether a run of the folder still goes on.
-func (j *Journal) live(folder string) bool {
-	runs, _ := j.of(folder) // a record that cannot be read is nobody's any more
-	for _, r := range runs {
+func (s *store) live(folder string) bool {
+	all, _ := s.of(folder) // a record that cannot be read is nobody's any more
+	for _, r := range all {
 		if r.Verdict == Running {
 			return true
 		}
 	}
 	return false
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	if err := d.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
-		return fmt.Errorf("cannot write the record: %w", err)
-	}
-	return nil
 }

@@ -8,8 +8,8 @@ import (
 )
 
 // lock waits until no other process holds the file's lock. It ends with the process that holds it.
-func lock(file string) (unlock func(), err error) {
-	f, err := os.OpenFile(file, os.O_CREATE|os.O_RDWR, 0o640)
+func (s *store) lock(file string) (unlock func(), err error) {
+	f, err := s.create(file, os.O_CREATE|os.O_RDWR)
 	if err != nil {
 		return nil, err
 	}
