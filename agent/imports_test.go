@@ -17,6 +17,7 @@ var may = map[string]string{
 	"agent/problem":         "",
 	"agent/lifecycle":       "",
 	"agent/proc":            "",
+	"agent/scope":           "proc",
 	"agent/appspec":         "problem lifecycle",
 	"agent/journal":         "lifecycle",
 	"agent/check":           "proc",
