@@ -17,6 +17,7 @@ var may = map[string]string{
 	"agent/problem":         "",
 	"agent/lifecycle":       "",
 	"agent/proc":            "",
+	"agent/scope":           "proc",
 	"agent/appspec":         "problem lifecycle",
 	"agent/journal":         "lifecycle",
 	"agent/check":           "proc",
@@ -36,7 +37,7 @@ var may = map[string]string{
 	"agent":                 "lifecycle proc journal plan run engine api live",
 	"agent/rehearsal":       "problem lifecycle appspec plan guard proc engine awssim cloud hooks",
 	"agent/rehearsal/app":   "",
-	"agent/cli":             "problem lifecycle proc appspec journal check guard plan run lint engine cloud rehearsal hooks api client live agent",
+	"agent/cli":             "problem lifecycle proc appspec journal check guard plan run lint engine cloud rehearsal hooks api client live agent scope",
 	"cmd/wingman":           "cli",
 	"hooks":                 "",
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/codedeploy-wingman/wingman/agent/engine"
 	"github.com/codedeploy-wingman/wingman/agent/lifecycle"
 	"github.com/codedeploy-wingman/wingman/agent/live"
+	"github.com/codedeploy-wingman/wingman/agent/proc"
 	"github.com/codedeploy-wingman/wingman/agent/run"
 )
 
@@ -72,7 +73,7 @@ func execute(order live.Order, r *live.Runner) api.Result {
 		fmt.Fprintln(r, "wingman: "+n)
 	}
 	e := &engine.Engine{Paths: engine.Paths{Settings: order.Paths.Settings, State: order.Paths.State, Logs: order.Paths.Logs},
-		Drain: order.Drain, Host: func() ([]byte, string) { return order.Settings, order.Paths.Settings }}
+		Drain: order.Drain, Cgroup: proc.OwnCgroup(), Host: func() ([]byte, string) { return order.Settings, order.Paths.Settings }}
 	var res run.Result
 	var err error
 	{

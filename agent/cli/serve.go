@@ -6,12 +6,19 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/codedeploy-wingman/wingman/agent"
+	"github.com/codedeploy-wingman/wingman/agent/scope"
 )
 
 // serve is the service.
 func (a *app) serve(ctx context.Context) error {
 	e := a.engine()
-	return agent.New(agent.Config{Socket: a.socket(), Paths: e.Paths, Version: wingmanVersion(), Drain: e.Drain,
+	var scopes agent.Scopes
+	if scope.Booted() {
+		m := scope.New()
+		defer m.Close()
+		scopes = m
+	}
+	return agent.New(agent.Config{Socket: a.socket(), Paths: e.Paths, Version: wingmanVersion(), Drain: e.Drain, Scopes: scopes,
 		// The service's own program, should another have taken its place on disk meanwhile: both speak the same version.
 		Runner: []string{"/proc/self/exe", "wingman", runnerCommand}, Log: agent.Logger(a.Err, a.Getenv)}).Run(ctx)
 }

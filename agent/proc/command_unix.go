@@ -107,23 +107,39 @@ func (c *command) checkScript() error {
 	return nil
 }
 
-// start starts it, with w as its stdout and stderr.
-func (c *command) start(ctx context.Context, w *os.File) (*os.Process, error) {
+// start starts it, with w as its stdout and stderr, in group where the kernel lets it; the cgroup that it gives back is
+// the one that the process is in.
+func (c *command) start(ctx context.Context, w *os.File, group cgroup) (*os.Process, cgroup, error) {
 	null, err := os.Open(os.DevNull)
 	if err != nil {
-		return nil, fmt.Errorf("cannot start: %w", err)
+		return nil, cgroup{}, fmt.Errorf("cannot start: %w", err)
 	}
 	defer null.Close()
 	attr := &os.ProcAttr{Dir: c.dir, Env: c.env, Files: []*os.File{null, w, w},
 		Sys: &syscall.SysProcAttr{Setpgid: true, Credential: c.cred}}
+	if f := group.take(attr.Sys); f != nil {
+		p, err := c.exec(ctx, attr)
+		f.Close()
+		if err == nil {
+			return p, group, nil
+		}
+		// Whether the kernel refused the program or the cgroup, no error tells: once more without.
+		attr.Sys = &syscall.SysProcAttr{Setpgid: true, Credential: c.cred}
+	}
+	group.remove()
+	p, err := c.exec(ctx, attr)
+	if err != nil {
+		return nil, cgroup{}, c.explain(err)
+	}
+	return p, cgroup{}, nil
+}
+
+func (c *command) exec(ctx context.Context, attr *os.ProcAttr) (*os.Process, error) {
 	p, err := startWhenFree(ctx, c.path, c.argv, attr)
 	if c.script && errors.Is(err, syscall.ENOEXEC) && foreign(c.head()) == "" {
 		p, err = startWhenFree(ctx, "/bin/sh", append([]string{"/bin/sh", c.path}, c.argv[1:]...), attr)
 	}
-	if err != nil {
-		return nil, c.explain(err)
-	}
-	return p, nil
+	return p, err
 }
 
 // startWhenFree waits a moment for a file that is still open for writing (ETXTBSY): a process forked meanwhile, here or in

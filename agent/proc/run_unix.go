@@ -34,14 +34,15 @@ func run(ctx context.Context, s Spec) Ending {
 	if err != nil {
 		return notStarted("cannot start: " + err.Error())
 	}
-	p, err := c.start(ctx, out.w)
+	p, group, err := c.start(ctx, out.w, newCgroup(s.Cgroup))
 	out.w.Close()
 	if err != nil {
 		out.r.Close()
 		return notStarted(err.Error())
 	}
 	go out.copy()
-	l := watch(p)
+	defer group.remove()
+	l := watch(p, group)
 	e := l.supervise(ctx, s)
 	e.PID = p.Pid
 	if e.How == Exited && (e.Code == 126 || e.Code == 127) && s.Script {
@@ -56,11 +57,12 @@ func run(ctx context.Context, s Spec) Ending {
 type leader struct {
 	pid    int
 	proc   *os.Process
+	cgroup cgroup
 	exited chan struct{}
 }
 
-func watch(p *os.Process) *leader {
-	l := &leader{pid: p.Pid, proc: p, exited: make(chan struct{})}
+func watch(p *os.Process, group cgroup) *leader {
+	l := &leader{pid: p.Pid, proc: p, cgroup: group, exited: make(chan struct{})}
 	go func() {
 		waitExit(l.pid, true)
 		close(l.exited)
@@ -117,7 +119,7 @@ func (l *leader) reap() syscall.WaitStatus {
 	return ws
 }
 
-// stop ends the group: TERM, grace, KILL. e says why, and comes back complete.
+// stop ends the group, and the cgroup where there is one: TERM, grace, KILL. e says why, and comes back complete.
 func (l *leader) stop(e Ending, grace time.Duration) Ending {
 	if grace <= 0 {
 		grace = DefaultGrace
@@ -125,15 +127,18 @@ func (l *leader) stop(e Ending, grace time.Duration) Ending {
 	e.Code = -1
 	_ = syscall.Kill(-l.pid, syscall.SIGTERM)
 	_ = syscall.Kill(-l.pid, syscall.SIGCONT) // a stopped process gets TERM only when it goes on
-	if !l.gone(grace) {
+	l.cgroup.signal(syscall.SIGTERM, l.pid)
+	l.cgroup.signal(syscall.SIGCONT, l.pid)
+	if !l.gone(grace, nil) {
 		who := "it"
 		if waitExit(l.pid, false) {
 			who = "what it had started"
 		}
 		_ = syscall.Kill(-l.pid, syscall.SIGKILL)
+		l.cgroup.kill(l.pid)
 		e.Killed = true
 		e.Reason += " (" + who + " ignored TERM and was killed)"
-		if !l.gone(killWait) && !waitExit(l.pid, false) {
+		if !l.gone(killWait, func() { l.cgroup.kill(l.pid) }) && !waitExit(l.pid, false) {
 			e.Reason += fmt.Sprintf("; pid %d is stuck in the kernel and does not die", l.pid)
 			go l.reap() // the one case in which we leave the child to itself: a deadline has to hold
 			return e
@@ -145,8 +150,9 @@ func (l *leader) stop(e Ending, grace time.Duration) Ending {
 	return e
 }
 
-// gone waits until the leader and all others of its group are gone, at most for limit.
-func (l *leader) gone(limit time.Duration) bool {
+// gone waits until the leader and all others of its group and cgroup are gone, at most for limit. Before each look at them
+// it calls again, if that is not nil.
+func (l *leader) gone(limit time.Duration, again func()) bool {
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	select {
@@ -154,7 +160,7 @@ func (l *leader) gone(limit time.Duration) bool {
 	case <-timer.C:
 		return false
 	}
-	for pause := 5 * time.Millisecond; groupAlive(l.pid); pause = min(2*pause, 100*time.Millisecond) {
+	for pause := 5 * time.Millisecond; l.othersAlive(again); pause = min(2*pause, 100*time.Millisecond) {
 		select {
 		case <-time.After(pause):
 		case <-timer.C:
@@ -162,4 +168,11 @@ func (l *leader) gone(limit time.Duration) bool {
 		}
 	}
 	return true
+}
+
+func (l *leader) othersAlive(again func()) bool {
+	if again != nil {
+		again()
+	}
+	return groupAlive(l.pid) || !l.cgroup.empty()
 }

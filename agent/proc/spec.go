@@ -1,7 +1,7 @@
 // Package proc runs ONE child process to its end: in a process group of its own, with a deadline that holds, as
 // another user where asked, and with every ending told as what it was.
 //
-// Linux has everything. On macOS nobody names who holds an output (Ending.Holders stays empty). On Windows a child is in
+// Linux has everything. Elsewhere there is no Cgroup. On macOS nobody names who holds an output (Ending.Holders stays empty). On Windows a child is in
 // a job object: it is ended at once (there is no TERM, so no Grace), cannot run as another User, and a held output is
 // read and discarded by this process instead of a Drain.
 package proc
@@ -21,7 +21,7 @@ type Spec struct {
 	Timeout time.Duration // from start to TERM; 0 is none
 	Grace   time.Duration // from TERM to KILL; 0 is DefaultGrace
 	Output  io.Writer     // stdout and stderr in one stream, in the order written; nil discards
-	Cgroup  string        // a cgroup2 folder that the process is started in; "" is the caller's
+	Cgroup  string        // a cgroup2 folder, as OwnCgroup gives it, in which the process gets one of its own: then TERM and KILL also reach what has left its process group; "" is none, and so is a kernel that says no
 	Drain   []string      // argv of a process (DrainMain) that reads, from its stdin, an output still held by a background process, so that this one never meets a closed pipe; nil: nobody reads on
 }
 

@@ -57,3 +57,13 @@ func mountedNoexec(path string) bool {
 	var st unix.Statfs_t
 	return unix.Statfs(path, &st) == nil && st.Flags&unix.MNT_NOEXEC != 0
 }
+
+// cgroup is none: only Linux has them.
+type cgroup struct{}
+
+func newCgroup(string) cgroup                       { return cgroup{} }
+func (cgroup) take(*syscall.SysProcAttr) *os.File   { return nil }
+func (cgroup) empty() bool                          { return true }
+func (cgroup) signal(sig syscall.Signal, group int) {}
+func (cgroup) kill(group int)                       {}
+func (cgroup) remove()                              {}
