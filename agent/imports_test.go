@@ -34,7 +34,7 @@ var may = map[string]string{
 	"agent/api":             "",
 	"agent/live":            "api",
 	"agent/client":          "api",
-	"agent":                 "lifecycle proc journal plan run engine api live",
+	"agent":                 "lifecycle proc journal plan run engine api live scope",
 	"agent/rehearsal":       "problem lifecycle appspec plan guard proc engine awssim cloud hooks",
 	"agent/rehearsal/app":   "",
 	"agent/cli":             "problem lifecycle proc appspec journal check guard plan run lint engine cloud rehearsal hooks api client live agent scope",

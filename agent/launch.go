@@ -10,6 +10,7 @@ import (
 
 	"github.com/codedeploy-wingman/wingman/agent/api"
 	"github.com/codedeploy-wingman/wingman/agent/live"
+	"github.com/codedeploy-wingman/wingman/agent/scope"
 )
 
 // scopeWait bounds how long a run waits for systemd: later it runs in its caller's own process instead.
@@ -67,7 +68,7 @@ func (a *Agent) scope(ctx context.Context, h *held) error {
 	return nil
 }
 
-func (h *held) scope() string { return "wingman-" + h.meta.ID + ".scope" }
+func (h *held) scope() string { return scope.Name(h.meta.ID) }
 
 // spawn starts the runner as the caller's user, with the caller's environment and nothing of the service's own (systemd's
 // NOTIFY_SOCKET, WATCHDOG_* and so on are not for scripts), in a session of its own.

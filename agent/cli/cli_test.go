@@ -42,6 +42,7 @@ func TestScripts(t *testing.T) {
 			}
 			e.Setenv("HOOKS", hooks)
 			e.Setenv("WINGMAN_CONFIG", filepath.Join(e.WorkDir, "host.yml"))
+			e.Setenv("WINGMAN_SOCKET", filepath.Join(e.WorkDir, "run", "w.sock"))
 			e.Setenv("TZ", "UTC")
 			e.Values["aws"] = &amazon{}
 			return nil
