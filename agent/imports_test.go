@@ -34,6 +34,7 @@ var may = map[string]string{
 	"agent/cli":             "problem lifecycle proc appspec journal check guard plan run lint engine cloud rehearsal hooks",
 	"cmd/wingman":           "cli",
 	"hooks":                 "",
+	"packaging/test":        "",
 }
 
 func TestImportTable(t *testing.T) {
