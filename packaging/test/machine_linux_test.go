@@ -150,10 +150,11 @@ func testBinary(t *testing.T, pkg, name string) string {
 	if _, err := os.Stat(path); err == nil {
 		return path
 	}
-	if err := build("test", "-c", "-o", path+".new", pkg); err != nil {
+	next := filepath.Join(t.TempDir(), name) // another test may be at it, too
+	if err := build("test", "-c", "-o", next, pkg); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Rename(path+".new", path); err != nil {
+	if err := os.Rename(next, path); err != nil {
 		t.Fatal(err)
 	}
 	return path
