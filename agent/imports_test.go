@@ -40,6 +40,7 @@ var may = map[string]string{
 	"agent/cli":             "problem lifecycle proc appspec journal check guard plan run lint engine cloud rehearsal hooks api client live agent scope",
 	"cmd/wingman":           "cli",
 	"hooks":                 "",
+	"packaging/test":        "",
 }
 
 func TestImportTable(t *testing.T) {

@@ -55,10 +55,10 @@ func zombie(dir string) bool {
 
 // giveTo lets a process that is not root's make sub-groups of its scope. That it may not costs it the sub-groups, and
 // nothing else.
-func giveTo(pid int) {
+func giveTo(pid int, name string) {
 	uid, gid := owner(pid)
 	dir := proc.CgroupOf(pid)
-	if uid <= 0 || dir == "" {
+	if uid <= 0 || filepath.Base(dir) != name { // where systemd uses version 1 only, it is the root of all
 		return
 	}
 	_ = os.Chown(dir, uid, gid)

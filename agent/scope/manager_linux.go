@@ -89,7 +89,7 @@ func (m *Manager) start(ctx context.Context, name string, pid int, fixed, option
 	})
 	// The kernel has the last word: what an answer said, or whether one came, does not matter.
 	if inScope(pid, name) {
-		giveTo(pid)
+		giveTo(pid, name)
 		return nil
 	}
 	if err == nil { // a zombie: systemd made a scope for it, which, never populated, would never empty
