@@ -99,6 +99,34 @@ func Run(ctx context.Context, c Config) Result {
 	return r.end()
 }
 
+// After runs on_failure, if the deployment failed, and always, apart from any event: where CodeDeploy ended elsewhere, or
+// the event's own run was interrupted. It is a run of its own, in the record and in the log; its verdict is that of those
+// steps. What has been claimed before is not run again. ctx done ends it: it is the rescue, nothing rescues it.
+func After(ctx context.Context, c Config, failed bool) Result {
+	r := start(c)
+	ran := false
+	if failed && r.due("on_failure", c.Plan.OnFailure) {
+		r.phase(ctx, "on_failure", c.Plan.OnFailure)
+		ran = true
+	}
+	if r.due("always", c.Plan.Always) {
+		r.phase(ctx, "always", c.Plan.Always)
+		ran = true
+	}
+	if !ran {
+		r.result.Verdict, r.result.Reason = journal.Skipped, "nothing is left to do: on_failure and always are empty, or have begun before"
+		r.say("%s", r.result.Reason)
+	}
+	for i, s := range r.result.Steps {
+		if s.Verdict != journal.Succeeded && s.Verdict != journal.Skipped && !s.Ignored && r.result.Failed == nil {
+			r.result.Failed = &r.result.Steps[i]
+			r.result.Verdict, r.result.Reason = s.Verdict, fmt.Sprintf("%s: step %q: %s", s.Phase, s.Name, s.Reason)
+		}
+	}
+	r.result.Told = ctx.Err() != nil && proc.WhyCancelled(ctx) != string(proc.Cancelled)
+	return r.end()
+}
+
 func start(c Config) *runner {
 	env := Merge(c.Env, c.Plan.Env)
 	r := &runner{Config: c, env: env, redact: NewRedactor(values(env, c.Plan.Redact)), relay: &utf8Writer{w: c.Out}}
@@ -265,7 +293,7 @@ func (r *runner) end() Result {
 	r.relay.EndLine()
 	r.result.Ended = time.Now()
 	r.warn(r.Log.Err())
-	if r.result.Verdict != journal.Succeeded {
+	if r.result.Verdict != journal.Succeeded && r.result.Verdict != journal.Skipped {
 		text := Summary(r.result, r.Notes)
 		io.WriteString(r.relay, text)
 		io.WriteString(r.Log, text)
