@@ -27,6 +27,8 @@ var may = map[string]string{
 	"agent/run":             "lifecycle plan proc check journal",
 	"agent/cloud":           "lifecycle guard run",
 	"agent/awssim":          "",
+	"agent/journald":        "",
+	"agent/metrics":         "",
 	"agent/trust":           "problem",
 	"agent/watch":           "",
 	"agent/lint":            "problem lifecycle appspec plan check guard trust",
