@@ -42,7 +42,7 @@ func (w *Writer) Err() error { return w.err }
 // called with, by values, are all its values; a figure without any is left out, since its absence is what says so.
 func (w *Writer) Family(name string, kind Kind, help string, values func(add func(value float64, labels ...Label))) {
 	if !named(name, ":") {
-		w.fail(fmt.Errorf("cannot write the metric %q: a name has letters, digits, _ and :", name))
+		w.fail(fmt.Errorf("cannot write the metric %q: a name has letters, digits, : and _", name))
 		return
 	}
 	var b strings.Builder

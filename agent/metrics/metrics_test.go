@@ -17,7 +17,13 @@ func TestExposition(t *testing.T) {
 	})
 	w.Family("wingman_nothing", Gauge, "no value", func(func(float64, ...Label)) {})
 	w.Family("wingman_codedeploy_agent_last_poll_timestamp_seconds", Gauge, "When.", func(add func(float64, ...Label)) { add(1795633809) })
-	w.Family("wingman:ratio", Gauge, "", func(add func(float64, ...Label)) { add(0.25); add(-1e300); add(math.Inf(1)); add(math.Inf(-1)); add(math.NaN()) })
+	w.Family("wingman:ratio", Gauge, "", func(add func(float64, ...Label)) {
+		add(0.25)
+		add(-1e300)
+		add(math.Inf(1))
+		add(math.Inf(-1))
+		add(math.NaN())
+	})
 	want := `# HELP wingman_runs_total Runs that ended,\nby how: a \\ and a "quote".
 # TYPE wingman_runs_total counter
 wingman_runs_total{event="ValidateService",verdict="succeeded"} 3
