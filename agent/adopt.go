@@ -103,9 +103,8 @@ func (a *Agent) closeRecord(h *held, why string) journal.Run {
 	if err != nil { // it could not be kept
 		rec = journal.Run{ID: h.meta.ID, Deployment: lifecycle.Deployment{ID: h.meta.Deployment}, Event: lifecycle.Event(h.meta.Event), Started: h.meta.Started}
 	}
-	rec.Verdict, rec.Reason = journal.Interrupted, why
-	if rec.Ended.IsZero() {
-		rec.Ended = time.Now()
+	if rec.Ended.IsZero() { // else it came to its end, and only that could not be told
+		rec.Verdict, rec.Reason, rec.Ended = journal.Interrupted, why, time.Now()
 	}
 	return rec
 }

@@ -382,6 +382,14 @@ func TestARunWhoseProcessIsKilledIsInterruptedAndSaidSo(t *testing.T) {
 	}
 }
 
+func TestARunThatEndedAndCouldNotSaySoCameOutAsRecorded(t *testing.T) {
+	h := newHost(t)
+	h.script("rm -r " + filepath.Join(h.dir, "run", "live") + "/*/run/result*; echo through")
+	if c := h.must(h.request("d-1")); c.last.Result.Verdict != "succeeded" || c.text != "through\n" {
+		t.Errorf("%q, %+v", c.text, c.last.Result)
+	}
+}
+
 func TestWhatTheServiceDoesNotTakeRunsInTheCallersProcess(t *testing.T) {
 	h := newHost(t)
 	h.script("true")

@@ -25,15 +25,15 @@ func (a *Agent) launch(ctx context.Context, h *held, env []string, dir string, p
 	if err = a.makeStore(p.uid); err != nil {
 		a.Log.Warn("records or logs of this run cannot be kept", append(runAttrs(h.meta), "error", err)...)
 	}
-	if h.dir, err = live.Make(a.live(), h.meta); err != nil {
-		return gate, err
-	}
 	defer func() {
 		if err != nil {
 			gate.Shut()
 			_ = h.dir.Remove() // else the next service does
 		}
 	}()
+	if h.dir, err = live.Make(a.live(), h.meta); err != nil {
+		return gate, err
+	}
 	gate, end, err := live.NewGate()
 	if err != nil {
 		return gate, err
