@@ -11,7 +11,11 @@ await() {
 }
 
 # is WHAT GOT WANT: fails, and says how the two differ.
-is() { [ "$2" = "$3" ] || { printf '%s:\n--- got\n%s\n--- want\n%s\n' "$1" "$2" "$3"; exit 1; }; }
+is() {
+  [ "$2" != "$3" ] || return 0
+  printf '%s\n' "$2" >/tmp/got; printf '%s\n' "$3" >/tmp/want
+  echo "$1:"; diff -U 2 /tmp/want /tmp/got | head -n 40; exit 1
+}
 
 # has FILE TEXT and hasnt FILE TEXT: whether a line of the file holds the text.
 has() { grep -qF -- "$2" "$1" || { printf 'not in %s: %s\n' "$1" "$2"; cat "$1"; exit 1; }; }
@@ -59,10 +63,10 @@ hook() {
 ended() { await test -s "$1/code"; cat "$1/code"; }
 
 # record DEPLOYMENT: event and verdict of each of its records, but for what the service did after the deployment.
-record() { wingman history | awk -v d="$1" '$4 == d {print $5, $7}'; }
+record() { wingman history --limit 0 | awk -v d="$1" '$4 == d {print $5, $7}'; }
 
 # reason DEPLOYMENT: why, as the history has it.
-reason() { wingman history | awk -v d="$1" '/^  / {if (mine) print; next} {mine = $4 == d}' | sed 's/^ *//'; }
+reason() { wingman history --limit 0 | awk -v d="$1" '/^  / {if (mine) print; next} {mine = $4 == d}' | sed 's/^ *//'; }
 
 # whole DIR DEPLOYMENT: the hook of a `lines` revision got each line once, in order, and the run's code; the script ran
 # once, and its record is the only one.
@@ -83,7 +87,7 @@ answers() { wingman status --output json | grep -q '"pid": [1-9]'; }
 # up: the service, with settings that ask nothing of AWS.
 up() {
   mkdir -p /etc/wingman
-  echo 'guard: {mode: disabled}' >/etc/wingman/host.yml
+  printf 'guard: {mode: disabled}\nlog: {keep: 100}\n' >/etc/wingman/host.yml
   systemctl start wingman
   answers
 }
