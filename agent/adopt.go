@@ -59,6 +59,7 @@ func (a *Agent) attend(ctx context.Context, h *held) {
 		if time.Since(began) > comeBack && !h.awaited() {
 			a.abandon(h, "nobody waits for it any more: whoever called wingman ended while the service was being restarted")
 		}
+		a.tellStep(h)
 		select {
 		case <-time.After(adoptedLook):
 		case <-ctx.Done():
