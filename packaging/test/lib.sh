@@ -1,6 +1,7 @@
+# shellcheck shell=sh
 # Commands of the scenarios on a machine (see machine_linux_test.go): . /t/lib.sh
 
-# await COMMAND...: waits until it succeeds, for a minute; a slow machine only makes that longer.
+# await COMMAND...: waits until it succeeds; a minute is for a slow machine.
 await() {
   _n=0
   while ! "$@" >/dev/null 2>&1; do
@@ -9,6 +10,9 @@ await() {
     sleep 0.05
   done
 }
+
+# not COMMAND...: fails where it succeeds; what sh negates with ! never ends a script.
+not() { if "$@"; then echo "that should fail: $*"; return 1; fi; }
 
 # is WHAT GOT WANT: fails, and says how the two differ.
 is() {
@@ -53,9 +57,10 @@ hook() {
     DEPLOYMENT_ID=$1 LIFECYCLE_EVENT=ApplicationStart wingman hook --revision "$2" >"$2/out" 2>&1 &
     echo $! >"$2/pid"
     wait $! && s=0 || s=$?
-    echo $s >"$2/code"
+    echo "$s" >"$2/code"
   ) &
   await test -s "$2/pid"
+  # shellcheck disable=SC2034 # the scenarios use it
   client=$(cat "$2/pid")
 }
 
@@ -108,13 +113,14 @@ _left() { # what is there of runs that should have ended
     [ -n "$g" ] && grep -qs 'populated 1' "/sys/fs/cgroup$g/cgroup.events" || echo "scope $s without a process"
     case " $* " in *" daemon "*) ;; *) echo "scope $s"; cat "/sys/fs/cgroup$g"/cgroup.procs "/sys/fs/cgroup$g"/*/cgroup.procs;; esac
   done
-  pgrep -af 'internal-(run|drain)' || :
+  pgrep -af internal-run || :
+  case " $* " in *" daemon "*) ;; *) pgrep -af internal-drain || :;; esac # a daemon's, that holds its output
   for d in /run/wingman/live/*/; do
-    [ ! -d "$d" ] || [ -s "$d/run/result.json" ] || case " $* " in *" killed "*) ;; *) echo "$d has no result"; ls -l "$d" "$d/run";; esac
+    [ ! -d "$d" ] || [ -s "$d/run/result.json" ] || { echo "$d has no result"; ls -l "$d" "$d/run"; }
   done
 }
 _nothing() { [ -z "$(_left "$@" 2>/dev/null)" ]; }
 
-# nothing_left [daemon] [killed]: waits until no scope, process or folder of an ended run is left; scopes of daemons
-# that live on may be, where said so, and folders of runs whose process was killed.
+# nothing_left [daemon]: waits until no scope, process or folder of an ended run is left; scopes of daemons that live on may
+# be, where said so.
 nothing_left() { (await _nothing "$@") || { _left "$@"; exit 1; }; }

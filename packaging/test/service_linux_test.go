@@ -22,7 +22,7 @@ was=$(service); kill -9 $was
 await answers
 [ $(service) != $was ]`,
 		"restarted": `systemctl restart wingman; answers`,
-		"stopped":   `systemctl stop wingman; ! answers`,
+		"stopped":   `systemctl stop wingman; not answers`,
 		"upgraded": `
 was=$(service)
 install /t/next; systemctl restart wingman; answers
@@ -88,8 +88,8 @@ for r in killed told deaf; do
 done
 reason d-killed >/srv/reason; has /srv/reason 'nobody waits for it any more: whoever called wingman, as the CodeDeploy agent does, has ended it'
 reason d-told >/srv/reason; has /srv/reason 'wingman hook was told to end'
-! kill -0 $(cat /srv/deaf/child)
-! pgrep -x sleep
+not kill -0 $(cat /srv/deaf/child)
+not pgrep -x sleep
 nothing_left`)
 }
 
@@ -231,8 +231,8 @@ for ask in "POST /v1/runs/$run/cancel" "GET /v1/runs/$run/events" "GET /v1/runs/
   nothing_of
 done
 as ann "perl /srv/ask 'POST /v1/runs/$run/cancel'" >/srv/joe/answer; nothing_of
-! as joe "ls /run/wingman/live/$run/run"
-! as joe "kill $client" 2>/dev/null
+not as joe "ls /run/wingman/live/$run/run"
+not as joe "kill $client" 2>/dev/null
 touch /srv/root/go
 is "root's run goes on to its end" "$(ended /srv/root)" 0
 nothing_left`)

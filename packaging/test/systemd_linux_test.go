@@ -50,6 +50,7 @@ systemctl restart wingman; answers; lives
 kill -9 $(service); await answers; lives
 install /t/next; systemctl restart wingman; answers; lives
 systemctl stop wingman; lives
+nothing_left daemon
 systemctl start wingman; answers; lives
 # the next deployment's hook stops it, as its own application
 revision /srv/next <<END
