@@ -38,8 +38,8 @@ func (a *Agent) adopt(ctx context.Context) {
 		}
 		h := &held{meta: m, dir: d, key: key{m.UID, m.Deployment, m.Event}, ready: make(chan struct{})}
 		close(h.ready)
-		if d.State(m.UID) == live.NeverStarted {
-			_ = d.Remove()
+		if d.State(m.UID) == live.NeverStarted { // kept: a client that was told of it has to see that nothing was done
+			time.AfterFunc(keepEnded, func() { _ = d.Remove() })
 			continue
 		}
 		a.runs.put(h)
