@@ -9,7 +9,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/codedeploy-wingman/wingman/agent/engine"
 	"github.com/codedeploy-wingman/wingman/agent/journal"
+	"github.com/codedeploy-wingman/wingman/agent/journald"
 	"github.com/codedeploy-wingman/wingman/agent/lifecycle"
 	"github.com/codedeploy-wingman/wingman/agent/live"
 )
@@ -48,6 +50,7 @@ func (a *Agent) adopt(ctx context.Context) {
 			a.forget(h)
 			continue
 		}
+		a.notices.wake()
 		a.wg.Go(func() { a.attend(ctx, h) })
 	}
 }
@@ -92,18 +95,21 @@ func (a *Agent) stopScope(h *held) {
 	ctx, cancel := context.WithTimeout(context.Background(), stopWait+10*time.Second) // the service may be about to end; the rest must not live on unseen
 	defer cancel()
 	if err := a.Scopes.Stop(ctx, h.scope()); err != nil {
-		a.Log.Error("cannot end what an interrupted run left", append(runAttrs(h.meta), "error", err)...)
+		a.Log.Error("cannot end what an interrupted run left", append(runAttrs(h.meta), journald.Err, err)...)
 	}
 }
 
 // closeRecord gives the record of a run that was interrupted, with its end.
 func (a *Agent) closeRecord(h *held, why string) journal.Run {
-	j := journal.New(h.meta.Store)
-	rec, err := j.Run(h.meta.Deployment, h.meta.ID)
-	if err != nil { // it could not be kept
-		rec = journal.Run{ID: h.meta.ID, Deployment: lifecycle.Deployment{ID: h.meta.Deployment}, Event: lifecycle.Event(h.meta.Event), Started: h.meta.Started}
+	// A process that is being ended lets go of its lock a moment before it is gone.
+	for end := time.Now().Add(2 * time.Second); live.ProcessStart(h.meta.PID) == h.meta.PIDStart && time.Now().Before(end); {
+		time.Sleep(2 * time.Millisecond)
 	}
-	rec.Verdict, rec.Reason = journal.Interrupted, why
+	a.mend(context.Background(), engine.Paths{State: h.meta.Store, Logs: a.store(h.meta.UID).Logs, Settings: a.Paths.Settings})
+	rec, err := journal.New(h.meta.Store).Run(h.meta.Deployment, h.meta.ID)
+	if err != nil { // it could not be kept
+		rec = journal.Run{ID: h.meta.ID, Deployment: lifecycle.Deployment{ID: h.meta.Deployment}, Event: lifecycle.Event(h.meta.Event), Started: h.meta.Started, Reason: why}
+	}
 	if rec.Ended.IsZero() {
 		rec.Ended = time.Now()
 	}

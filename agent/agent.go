@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/codedeploy-wingman/wingman/agent/engine"
+	"github.com/codedeploy-wingman/wingman/agent/journald"
 )
 
 // Scopes puts processes into transient systemd scopes, so that they outlive the service.
@@ -43,7 +44,9 @@ type Agent struct {
 	group      int // the group's id; -1 is none
 	runs       runs
 	settings   settings
-	follower   follower
+	following  following
+	notices    notices
+	counts     counts
 	codedeploy codedeploy
 	news       news
 	draining   chan struct{}
@@ -61,6 +64,8 @@ func New(c Config) *Agent {
 	a := &Agent{Config: c, since: time.Now(), group: groupID(c.Group), draining: make(chan struct{})}
 	a.runs.byKey = map[key]*held{}
 	a.runs.byID = map[string]*held{}
+	a.following.parts = map[string]*part{}
+	a.notices.woken = make(chan struct{}, 1)
 	return a
 }
 
@@ -86,6 +91,9 @@ func (a *Agent) Run(ctx context.Context) error {
 	failed := make(chan error, 1)
 	go func() { failed <- srv.Serve(l) }()
 	a.started(ctx)
+	a.wg.Go(func() { a.repair(ctx); a.followAll(ctx) })
+	a.wg.Go(func() { a.watchCodeDeploy(ctx) })
+	a.wg.Go(func() { a.watchNotices(ctx) })
 	debug.FreeOSMemory() // what starting took; the service is here for years, and mostly at rest
 	again := make(chan os.Signal, 1)
 	signal.Notify(again, syscall.SIGHUP)
@@ -122,7 +130,7 @@ func (a *Agent) makeFolders() error {
 		if err := os.MkdirAll(dir, 0o755); err != nil && !(dir == a.Paths.State || dir == a.Paths.Logs) {
 			return fmt.Errorf("cannot start: %w", err)
 		} else if err != nil { // a read-only disk must not keep scaling suspended
-			a.Log.Error("records or logs cannot be kept", "error", err)
+			a.Log.Error("records or logs cannot be kept", journald.Err, err)
 		}
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/codedeploy-wingman/wingman/agent/api"
+	"github.com/codedeploy-wingman/wingman/agent/journald"
 	"github.com/codedeploy-wingman/wingman/agent/live"
 	"github.com/codedeploy-wingman/wingman/agent/scope"
 )
@@ -23,7 +24,7 @@ const stopWait = 60 * time.Second
 // is opened, so that until then any doubt ends in the caller running it itself, once.
 func (a *Agent) launch(ctx context.Context, h *held, env []string, dir string, p peer) (gate live.Gate, err error) {
 	if err = a.makeStore(p.uid); err != nil {
-		a.Log.Warn("records or logs of this run cannot be kept", append(runAttrs(h.meta), "error", err)...)
+		a.Log.Warn("records or logs of this run cannot be kept", append(runAttrs(h.meta), journald.Err, err)...)
 	}
 	if h.dir, err = live.Make(a.live(), h.meta); err != nil {
 		return gate, err

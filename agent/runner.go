@@ -76,7 +76,12 @@ func execute(order live.Order, r *live.Runner) api.Result {
 		Drain: order.Drain, Cgroup: proc.OwnCgroup(), Host: func() ([]byte, string) { return order.Settings, order.Paths.Settings }}
 	var res run.Result
 	var err error
-	{
+	if len(order.After) > 0 {
+		req := engine.AfterRequest{ID: order.ID, Begin: r.Now}
+		if err = json.Unmarshal(order.After, &req.Due); err == nil {
+			res, err = e.After(ctx, req, r)
+		}
+	} else {
 		res, err = e.Run(ctx, engine.Request{Event: lifecycle.Event(order.Request.Event), Revision: order.Request.Revision, Env: os.Environ(), ID: order.ID, Begin: r.Now}, r)
 	}
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/codedeploy-wingman/wingman/agent/api"
 	"github.com/codedeploy-wingman/wingman/agent/engine"
 	"github.com/codedeploy-wingman/wingman/agent/journal"
+	"github.com/codedeploy-wingman/wingman/agent/journald"
 	"github.com/codedeploy-wingman/wingman/agent/lifecycle"
 	"github.com/codedeploy-wingman/wingman/agent/live"
 )
@@ -148,7 +149,7 @@ func (a *Agent) abandon(h *held, why string) {
 	}
 	a.Log.Warn("cancelled: "+why, runAttrs(h.meta)...)
 	if err := h.dir.End(h.meta, why); err != nil {
-		a.Log.Error("cannot cancel the run", append(runAttrs(h.meta), "error", err)...)
+		a.Log.Error("cannot cancel the run", append(runAttrs(h.meta), journald.Err, err)...)
 	}
 }
 
@@ -185,17 +186,20 @@ func (a *Agent) finish(ctx context.Context, h *held) {
 	}
 	switch h.dir.State(h.meta.UID) {
 	case live.Gone:
-		a.interrupted(h)
+		a.counts.run(h.meta.Event, a.interrupted(h).Verdict)
 	case live.Ended:
 		res, _ := h.dir.Result(h.meta.UID)
 		level := a.Log.Info
 		if res.ExitCode != 0 {
 			level = a.Log.Warn
 		}
+		a.counts.run(h.meta.Event, orElse(res.Verdict, "refused"))
 		level(fmt.Sprintf("%s %s", h.meta.Event, ended(res)), runAttrs(h.meta)...)
 	}
 	a.tell()
-	a.wake()
+	if !a.leaves() {
+		a.followAll(ctx)
+	}
 	a.forget(h)
 }
 
@@ -204,7 +208,7 @@ func (a *Agent) forget(h *held) {
 	time.AfterFunc(keepEnded, func() {
 		a.runs.drop(h)
 		if err := h.dir.Remove(); err != nil {
-			a.Log.Warn("cannot remove what an ended run left", append(runAttrs(h.meta), "error", err)...)
+			a.Log.Warn("cannot remove what an ended run left", append(runAttrs(h.meta), journald.Err, err)...)
 		}
 	})
 }
@@ -217,13 +221,13 @@ func ended(res api.Result) string {
 }
 
 func runAttrs(m live.Meta) []any {
-	return []any{attrRun, m.ID, attrEvent, m.Event, attrDeployment, m.Deployment}
+	return []any{journald.Run, m.ID, journald.Event, m.Event, journald.Deployment, m.Deployment}
 }
 
 // newRun makes the run of a request, not yet begun.
 func (a *Agent) newRun(req api.Request, p peer) *held {
 	event, d := lifecycle.Event(req.Event), deploymentOf(req.Env)
-	m := live.Meta{ID: newID(event), UID: p.uid, Event: req.Event, Deployment: d.ID, Store: a.store(p.uid).State, Started: time.Now()}
+	m := live.Meta{ID: engine.NewID(event), UID: p.uid, Event: req.Event, Deployment: d.ID, Store: a.store(p.uid).State, Started: time.Now()}
 	return &held{meta: m, dir: live.Dir(filepath.Join(a.live(), m.ID)), key: key{p.uid, d.ID, req.Event}, ready: make(chan struct{})}
 }
 

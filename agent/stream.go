@@ -11,6 +11,7 @@ import (
 
 	"github.com/codedeploy-wingman/wingman/agent/api"
 	"github.com/codedeploy-wingman/wingman/agent/journal"
+	"github.com/codedeploy-wingman/wingman/agent/journald"
 	"github.com/codedeploy-wingman/wingman/agent/live"
 	"github.com/codedeploy-wingman/wingman/agent/plan"
 	"github.com/codedeploy-wingman/wingman/agent/run"
@@ -87,7 +88,7 @@ func (a *Agent) begin(w http.ResponseWriter, r *http.Request, h *held, req api.R
 	gate, err := a.launch(r.Context(), h, req.Env, req.Dir, p)
 	if err != nil {
 		a.unreserve(h, err)
-		a.Log.Error("a run is left to its caller's own process", append(runAttrs(h.meta), "error", err)...)
+		a.Log.Error("a run is left to its caller's own process", append(runAttrs(h.meta), journald.Err, err)...)
 		refuse(w, http.StatusConflict, api.Inline, "%s", err)
 		return
 	}
@@ -106,6 +107,7 @@ func (a *Agent) begin(w http.ResponseWriter, r *http.Request, h *held, req api.R
 		return
 	}
 	close(h.ready)
+	a.notices.wake()
 	a.tell()
 	a.follow(r.Context(), out, h, 0, true)
 }
@@ -161,7 +163,7 @@ func (a *Agent) events(w http.ResponseWriter, r *http.Request) {
 func (a *Agent) follow(ctx context.Context, out *stream, h *held, from int64, waits bool) {
 	f, err := h.dir.Follow(h.meta.UID, from, waits)
 	if err != nil {
-		a.Log.Error("cannot stream the run", append(runAttrs(h.meta), "error", err)...)
+		a.Log.Error("cannot stream the run", append(runAttrs(h.meta), journald.Err, err)...)
 		return // the client reads it for itself
 	}
 	defer f.Close()

@@ -2,10 +2,12 @@ package cli
 
 import (
 	"context"
+	"log/slog"
 
 	"github.com/spf13/cobra"
 
 	"github.com/codedeploy-wingman/wingman/agent"
+	"github.com/codedeploy-wingman/wingman/agent/journald"
 	"github.com/codedeploy-wingman/wingman/agent/scope"
 )
 
@@ -20,7 +22,7 @@ func (a *app) serve(ctx context.Context) error {
 	}
 	return agent.New(agent.Config{Socket: a.socket(), Paths: e.Paths, Version: wingmanVersion(), Drain: e.Drain, Scopes: scopes,
 		// The service's own program, should another have taken its place on disk meanwhile: both speak the same version.
-		Runner: []string{"/proc/self/exe", "wingman", runnerCommand}, Log: agent.Logger(a.Err, a.Getenv)}).Run(ctx)
+		Runner: []string{"/proc/self/exe", "wingman", runnerCommand}, Log: slog.New(journald.New(journald.Options{}))}).Run(ctx)
 }
 
 func (a *app) serviceReload() *cobra.Command {
