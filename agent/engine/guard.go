@@ -150,7 +150,7 @@ func (g *guardian) failed(why string) run.Acted {
 func (g *guardian) failures() (notes []string) {
 	all, _ := g.journal.Guards() // a record that cannot be read is told where guards are looked at
 	for _, r := range all {
-		if r.Deployment.ID == g.deployment.ID && r.State == string(guard.Failed) {
+		if r.Deployment.ID == g.deployment.ID && r.State == string(guard.Failed) && !r.Holds { // it was begun, and a later look failed
 			notes = append(notes, "GUARD NOT SET on "+r.ScalingGroup+" in an earlier event: "+r.Reason)
 		}
 	}

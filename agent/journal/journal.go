@@ -260,13 +260,20 @@ func (s *store) of(folder string) (all []Run, err error) {
 			continue
 		}
 		r, err := s.read(runs + "/" + folder + "/" + f.Name())
-		if err != nil {
+		switch {
+		case err == nil:
+			all = append(all, r)
+		case !beginning(f):
 			errs = append(errs, err)
-			continue
 		}
-		all = append(all, r)
 	}
 	return all, errors.Join(errs...)
+}
+
+// beginning says whether a record that holds nothing yet is just being begun.
+func beginning(f os.DirEntry) bool {
+	info, err := f.Info()
+	return err == nil && info.Size() == 0 && time.Since(info.ModTime()) < fresh
 }
 
 func (s *store) read(file string) (Run, error) {

@@ -65,8 +65,8 @@ func (s *store) mend(folder string, lives func(string) bool, first func(Run) err
 		}
 		file := runs + "/" + folder + "/" + f.Name()
 		r, err := s.read(file)
-		if info, e := f.Info(); err != nil && e == nil && info.Size() == 0 && time.Since(info.ModTime()) < fresh {
-			continue // it is just being begun
+		if err != nil && beginning(f) {
+			continue
 		}
 		if err != nil || r.Verdict != Interrupted || !r.Ended.IsZero() || lives(r.ID) {
 			errs = append(errs, err)
