@@ -124,7 +124,7 @@ func TestNoticeEndsARunningEvent(t *testing.T) {
 		st, err := client.New(s.socket(0), "").Status(context.Background())
 		return err == nil && len(st.Running) == 1 && st.Running[0].Step == "long"
 	})
-	s.must(s.sim.GiveSpotNotice(s.instances[0], "terminate", time.Now().Add(2*time.Minute)))
+	s.must(s.sim.Spot(s.instances[0]))
 	began := time.Now()
 	timer := time.AfterFunc(time.Minute, func() { hook.Process.Signal(syscall.SIGKILL) })
 	defer timer.Stop()

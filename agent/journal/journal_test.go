@@ -84,6 +84,9 @@ func TestBrokenFiles(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(dir, "x.jsonl"), []byte(tt.text), 0o600); err != nil {
 				t.Fatal(err)
 			}
+			if tt.text == "" { // else it might just be being begun
+				age(filepath.Join(dir, "x.jsonl"))
+			}
 			runs, err := j.Runs()
 			if tt.err == "" && (err != nil || len(runs) != 2 || string(runs[0].Verdict) != tt.verdict) {
 				t.Errorf("got %+v, %v; want it %s", runs, err, tt.verdict)
