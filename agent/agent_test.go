@@ -381,6 +381,13 @@ func TestARunWhoseProcessIsKilledIsInterruptedAndSaidSo(t *testing.T) {
 	if !strings.HasSuffix(text, "verdict: ApplicationStart INTERRUPTED: wingman itself was ended in the middle of it\n") {
 		t.Errorf("printed %q", text)
 	}
+	h.until("on_failure has run", func() bool {
+		runs, err := (&engine.Engine{Paths: h.config.Paths}).History()
+		return err == nil && len(runs) == 2 && runs[0].Verdict == journal.Interrupted && !runs[1].Ended.IsZero() && len(runs[1].Steps) == 1 && runs[1].Steps[0].Phase == "on_failure"
+	})
+	if c := h.must(h.request("d-1")); c.first.Joined != "recorded" || c.last.Result.Verdict != "interrupted" { // nobody knows how far it came: not twice
+		t.Errorf("%+v", c)
+	}
 }
 
 func TestWhatTheServiceDoesNotTakeRunsInTheCallersProcess(t *testing.T) {

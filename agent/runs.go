@@ -168,7 +168,7 @@ func recorded(k key, state string) (journal.Run, bool) {
 	}
 	all, _ := journal.New(state).Of(k.deployment) // what cannot be read is no answer
 	for i := len(all) - 1; i >= 0; i-- {
-		if r := all[i]; string(r.Event) == k.event && r.Verdict != journal.Interrupted {
+		if r := all[i]; string(r.Event) == k.event && !engine.IsAfter(r) {
 			return r, true
 		}
 	}

@@ -98,7 +98,7 @@ func (f *Follower) takeUpDebts(s survey, now time.Time) {
 		for _, r := range runs {
 			d.Ended = later(d.Ended, r.Ended)
 			d.running = d.running || r.Verdict == journal.Running
-			if r.Verdict == journal.Interrupted && !isAfter(r) {
+			if r.Verdict == journal.Interrupted && !IsAfter(r) {
 				d.broken = fmt.Sprintf("its %s was interrupted here: %s", r.Event, r.Reason)
 			}
 		}

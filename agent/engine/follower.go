@@ -292,6 +292,7 @@ func (f *Follower) next(s survey) (next time.Time) {
 	}
 	return next
 }
+
 // Open is a deployment that is still looked after.
 type Open struct {
 	Deployment string
