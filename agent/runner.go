@@ -73,7 +73,7 @@ func execute(order live.Order, r *live.Runner) api.Result {
 		fmt.Fprintln(r, "wingman: "+n)
 	}
 	e := &engine.Engine{Paths: engine.Paths{Settings: order.Paths.Settings, State: order.Paths.State, Logs: order.Paths.Logs},
-		Drain: order.Drain, Cgroup: proc.OwnCgroup(), Host: func() ([]byte, string) { return order.Settings, order.Paths.Settings }}
+		Drain: order.Drain, Served: true, Cgroup: proc.OwnCgroup(), Host: func() ([]byte, string) { return order.Settings, order.Paths.Settings }}
 	var res run.Result
 	var err error
 	if len(order.After) > 0 {

@@ -239,6 +239,9 @@ func (a *Agent) replay(w http.ResponseWriter, r *http.Request, rec journal.Run) 
 		_, _ = io.Copy(textWriter{out}, f)
 		f.Close()
 	}
+	if rec.Verdict == journal.Interrupted { // its log could not end with it
+		_ = out.send(api.Line{Type: api.Output, Text: run.Summary(run.Result{Run: rec}, nil)})
+	}
 	b, _ := json.Marshal(rec) // it was read as JSON
 	_ = out.send(api.Line{Type: api.Done, Result: &api.Result{V: api.Version, Verdict: string(rec.Verdict), ExitCode: api.ExitCode(string(rec.Verdict)), Run: b}})
 }

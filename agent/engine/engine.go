@@ -53,6 +53,7 @@ type Engine struct {
 	Paths
 	Cloud  guard.Cloud                       // AWS; nil: as the environment says
 	Drain  []string                          // argv of the process that reads an output still held when its script is done; see proc.Spec
+	Served bool                              // a service follows the deployments, and gives guards back
 	Cgroup string                            // where what events start is put; see proc.Spec
 	Host   func() (data []byte, file string) // host.yml's text, and its name for messages, from who keeps the last that was valid; nil: Settings is read, each time
 

@@ -169,7 +169,11 @@ func (g *guardian) remind(out io.Writer) {
 	all, _ := g.journal.Guards() // as in failures
 	for _, r := range all {
 		if r.Deployment.ID == g.deployment.ID && r.Holds && r.Closed.IsZero() {
-			fmt.Fprintf(out, "wingman: guard of %s: holds until this deployment is over, at the latest %s; wingman guard reap gives back then\n", r.ScalingGroup, r.Until.Local().Format("15:04 MST"))
+			who := "no service runs here: wingman guard reap gives back then"
+			if g.Served {
+				who = "the service gives back then"
+			}
+			fmt.Fprintf(out, "wingman: guard of %s: holds until this deployment is over, at the latest %s; %s\n", r.ScalingGroup, r.Until.Local().Format("15:04 MST"), who)
 		}
 	}
 }
