@@ -50,6 +50,8 @@ type Agent struct {
 	codedeploy codedeploy
 	news       news
 	draining   chan struct{}
+	resting    sync.Once
+	restTimer  *time.Timer
 	wg         sync.WaitGroup // what must have ended before Run returns
 }
 

@@ -35,7 +35,6 @@ type part struct {
 	woken chan struct{}
 	mu    sync.Mutex
 	steps map[time.Time]bool // when those began that go on
-	next  time.Time
 }
 
 // follow begins to follow what there are records of. It is called again whenever there may be more.
@@ -71,6 +70,10 @@ func owner(host, paths engine.Paths) int {
 	return os.Geteuid()
 }
 
+// settle is how long the follower lets things settle that have changed, so that it does not read all records anew in the
+// middle of the next event. A guard's first look is later anyway.
+const settle = 500 * time.Millisecond
+
 // turn steps whenever something is due, or has changed. A step may take as long as a release; what comes up meanwhile is
 // another's.
 func (a *Agent) turn(ctx context.Context, p *part) {
@@ -82,25 +85,28 @@ func (a *Agent) turn(ctx context.Context, p *part) {
 		}
 		select {
 		case <-timer.C:
+			next = time.Time{}
+			a.wg.Go(func() {
+				at := a.step(ctx, p)
+				select {
+				case done <- at:
+				case <-ctx.Done():
+				}
+			})
 		case <-p.woken:
-			timer.Stop()
-		case next = <-done:
-			timer.Stop()
-			p.set(next)
+			if soon := time.Now().Add(settle); next.IsZero() || soon.Before(next) {
+				next = soon
+			}
+		case at := <-done:
+			if next.IsZero() || !at.IsZero() && at.Before(next) {
+				next = at
+			}
 			a.tell()
-			continue
 		case <-ctx.Done():
 			timer.Stop()
 			return
 		}
-		next = time.Time{}
-		a.wg.Go(func() {
-			at := a.step(ctx, p)
-			select {
-			case done <- at:
-			case <-ctx.Done():
-			}
-		})
+		timer.Stop()
 	}
 }
 
@@ -117,12 +123,6 @@ func (a *Agent) step(ctx context.Context, p *part) time.Time {
 		a.report(api.News{At: n.At, Bad: n.Bad(), Deployment: n.Deployment, Text: n.Text}, journald.Group, n.Group)
 	}
 	return next
-}
-
-func (p *part) set(next time.Time) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.next = next
 }
 
 // stuck says that a step stands still.

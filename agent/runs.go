@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -197,10 +198,25 @@ func (a *Agent) finish(ctx context.Context, h *held) {
 		level(fmt.Sprintf("%s %s", h.meta.Event, ended(res)), runAttrs(h.meta)...)
 	}
 	a.tell()
+	a.rest()
 	if !a.leaves() {
 		a.followAll(ctx)
 	}
 	a.forget(h)
+}
+
+// quiet is how long nothing runs before the service gives back the memory that it took for what ran.
+const quiet = 30 * time.Second
+
+func (a *Agent) rest() {
+	a.resting.Do(func() {
+		a.restTimer = time.AfterFunc(quiet, func() {
+			if len(a.runs.running()) == 0 {
+				debug.FreeOSMemory()
+			}
+		})
+	})
+	a.restTimer.Reset(quiet)
 }
 
 // forget forgets an ended run, later.
