@@ -39,11 +39,11 @@ on the host  hook [EVENT] [--revision DIR]      run an event's steps (what hooks
              plan EVENT [--revision DIR]        what would run here, after policy and defaults; changes nothing
              validate [-f FILE] [--watch]       run ValidateService's checks now
              guard status|suspend|resume|reap   Auto Scaling held still, and given back
-             history · logs RUN                 what ran here, and what it printed
-             service run|install|uninstall|start|stop|restart|status
+             status · history · logs [-f] RUN   what runs and is held now, what ran here, and what it printed
+             service run|install|uninstall|start|stop|restart|reload|status
 more         version · completion · schema revision|host
 
-wingman COMMAND --help says more. Exit codes: 0 done, 1 the work failed, 2 usage or configuration, 3 refused for safety, 4 AWS could not be reached, 124 out of time, 130 interrupted.`
+wingman COMMAND --help says more. Exit codes: 0 done, 1 the work failed, 2 usage or configuration, 3 refused for safety, 4 AWS or the service could not be reached, 124 out of time, 130 interrupted.`
 
 // Main runs the program and gives its exit code.
 func Main(args []string, s Streams) int {
