@@ -150,7 +150,7 @@ func (g *guardian) failed(why string) run.Acted {
 func (g *guardian) failures() (notes []string) {
 	all, _ := g.journal.Guards() // a record that cannot be read is told where guards are looked at
 	for _, r := range all {
-		if r.Deployment.ID == g.deployment.ID && r.State == string(guard.Failed) && !r.Holds { // it was begun, and a later look failed
+		if r.Deployment.ID == g.deployment.ID && r.State == string(guard.Failed) && r.Until.IsZero() { // else it was begun, and a later look failed
 			notes = append(notes, "GUARD NOT SET on "+r.ScalingGroup+" in an earlier event: "+r.Reason)
 		}
 	}
@@ -355,6 +355,9 @@ func (e *Engine) note(r journal.Guard, out guard.Outcome) {
 	}
 	if nothing(out) {
 		out.State = guard.Released // there is nothing of ours to give back
+	}
+	if len(out.Resumed) > 0 { // by us: what runs now, nobody else has resumed
+		r.Holds = false
 	}
 	switch out.State {
 	case guard.Begun, guard.Joined, guard.Holds, guard.Lost:
