@@ -2,8 +2,6 @@ package agent
 
 import (
 	"context"
-	"errors"
-	"sync"
 	"time"
 
 	"github.com/codedeploy-wingman/wingman/agent/api"
@@ -21,15 +19,16 @@ const (
 // notices asks for a notice as long as it matters.
 type notices struct {
 	woken chan struct{}
-	mu    sync.Mutex
 	told  engine.Notice
+	since time.Time // when it was first seen
 }
 
 // watchNotices ends the events that run here once the instance is to be taken away: CodeDeploy would wait for them for
 // an hour. What was printed is with its clients and in the journal by then, and guards are looked at once more.
 func (a *Agent) watchNotices(ctx context.Context) {
 	e := a.engine(a.Paths)
-	for silent := false; ; {
+	for silent := false; ; { // silent: there is nobody to ask
+
 		var wait <-chan time.Time
 		if every := a.noticePeriod(); every > 0 && !silent {
 			wait = time.After(every)
@@ -46,8 +45,8 @@ func (a *Agent) watchNotices(ctx context.Context) {
 		}
 		n, err := e.Notice(ctx)
 		switch {
-		case err != nil && ctx.Err() == nil: // no instance of AWS's, or one that may not ask: the next run asks again
-			silent = !errors.Is(err, context.DeadlineExceeded)
+		case err != nil:
+			silent = engine.Nobody(err)
 		case n.Some():
 			a.leaving(ctx, n)
 		}
@@ -66,16 +65,14 @@ func (a *Agent) noticePeriod() time.Duration {
 
 // leaving acts on a notice.
 func (a *Agent) leaving(ctx context.Context, n engine.Notice) {
-	a.notices.mu.Lock()
-	fresh := a.notices.told != n
-	a.notices.told = n
-	a.notices.mu.Unlock()
-	if fresh {
+	if a.notices.told != n {
+		a.notices.told, a.notices.since = n, time.Now()
 		a.report(api.News{At: time.Now(), Bad: true, Text: n.String()})
 		a.followAll(ctx) // a guard that can be given back is given back before this instance is gone
 	}
 	for _, h := range a.runs.running() {
-		if !h.meta.Unattended { // on_failure has what time is left
+		e := a.engine(engine.Paths{State: h.meta.Store})
+		if !h.meta.Unattended && e.EndedBy(n, h.meta.Deployment, h.meta.Started.After(a.notices.since)) { // on_failure has what time is left
 			a.abandon(h, n.String())
 		}
 	}

@@ -104,6 +104,7 @@ func (a *Agent) begin(w http.ResponseWriter, r *http.Request, h *held, req api.R
 	if err != nil {
 		a.unreserve(h, err)
 		_ = out.send(api.Line{Type: api.NeverStarted}) // its runner died before it began, or nobody listens
+		a.forget(h)                                    // the client may look there by itself
 		return
 	}
 	close(h.ready)

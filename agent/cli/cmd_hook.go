@@ -47,6 +47,7 @@ EXIT STATUS
   0    every step succeeded, or failed and continue_on_error let it pass
   1    a step failed
   2    the command line, wingman.yml, host.yml or appspec.yml is wrong: nothing was run
+  4    the service that accepted the run is gone, and its run cannot be followed: wingman history tells how it ended
   124  a step or the event ran out of time
   130  interrupted: the steps were ended`,
 		Example: "  LIFECYCLE_EVENT=ValidateService wingman hook\n  wingman hook ApplicationStart --revision /opt/codedeploy-agent/deployment-root/…/deployment-archive",
