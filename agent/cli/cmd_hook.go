@@ -43,6 +43,10 @@ The event comes from LIFECYCLE_EVENT unless it is named; the deployment from DEP
 DEPLOYMENT_GROUP_NAME and DEPLOYMENT_GROUP_ID, which the CodeDeploy agent sets. The revision is the nearest folder at
 or above the working folder that holds appspec.yml.
 
+The service runs the steps, in a process that outlives it; where there is no service, or host.yml says executor: inline,
+this process does, and a line says so. With the service an event runs once in a deployment: who asks again, or at the same
+time, gets the same run's output and result, unless --again is given. Whoever ends this command ends the run.
+
 EXIT STATUS
   0    every step succeeded, or failed and continue_on_error let it pass
   1    a step failed
