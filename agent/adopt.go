@@ -140,16 +140,21 @@ func openLog(path, logs string) (*os.File, error) {
 }
 
 // tail gives the end of a file, for a log line.
-func tail(path string) string {
-	f, err := os.Open(path)
-	if err != nil {
-		return ""
-	}
-	defer f.Close()
+func tail(f *os.File) string {
 	const most = 2 << 10
 	if info, err := f.Stat(); err == nil && info.Size() > most {
 		_, _ = f.Seek(-most, io.SeekEnd)
 	}
 	b, _ := io.ReadAll(io.LimitReader(f, most))
-	return strings.TrimSpace(string(b))
+	return strings.TrimSpace(strings.ToValidUTF8(string(b), "\uFFFD"))
+}
+
+// stderr is what a runner said that could not say it in its output: a panic.
+func (h *held) stderr() string {
+	f, err := os.Open(filepath.Join(string(h.dir), "stderr"))
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	return tail(f)
 }

@@ -194,7 +194,7 @@ func (a *Agent) follow(ctx context.Context, out *stream, h *held, from int64, wa
 func (a *Agent) interrupted(h *held) api.Result {
 	h.once.Do(func() {
 		why := "wingman's own process was killed in the middle of it"
-		a.Log.Error("interrupted: "+why, append(runAttrs(h.meta), "stderr", tail(string(h.dir)+"/stderr"))...)
+		a.Log.Error("interrupted: "+why, append(runAttrs(h.meta), "stderr", h.stderr())...)
 		a.stopScope(h)
 		rec := a.closeRecord(h, why)
 		rec.Verdict = journal.Interrupted
