@@ -109,7 +109,7 @@ func (a *Agent) begin(w http.ResponseWriter, r *http.Request, h *held, req api.R
 	}
 	close(h.ready)
 	a.notices.wake()
-	a.tell()
+	a.tellOf(context.WithoutCancel(r.Context()), h)
 	a.follow(r.Context(), out, h, 0, true)
 }
 
