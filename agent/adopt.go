@@ -40,8 +40,8 @@ func (a *Agent) adopt(ctx context.Context) {
 		}
 		h := &held{meta: m, dir: d, key: key{m.UID, m.Deployment, m.Event}, ready: make(chan struct{})}
 		close(h.ready)
-		if d.State(m.UID) == live.NeverStarted {
-			_ = d.Remove()
+		if d.State(m.UID) == live.NeverStarted { // kept: a client that was told of it has to see that nothing was done
+			time.AfterFunc(keepEnded, func() { _ = d.Remove() })
 			continue
 		}
 		a.runs.put(h)
@@ -62,6 +62,7 @@ func (a *Agent) attend(ctx context.Context, h *held) {
 		if time.Since(began) > comeBack && !h.awaited() {
 			a.abandon(h, "nobody waits for it any more: whoever called wingman ended while the service was being restarted")
 		}
+		a.tellStep(h)
 		select {
 		case <-time.After(adoptedLook):
 		case <-ctx.Done():
@@ -110,8 +111,8 @@ func (a *Agent) closeRecord(h *held, why string) journal.Run {
 	if err != nil { // it could not be kept
 		rec = journal.Run{ID: h.meta.ID, Deployment: lifecycle.Deployment{ID: h.meta.Deployment}, Event: lifecycle.Event(h.meta.Event), Started: h.meta.Started, Reason: why}
 	}
-	if rec.Ended.IsZero() {
-		rec.Ended = time.Now()
+	if rec.Ended.IsZero() { // else it came to its end, and only that could not be told
+		rec.Verdict, rec.Reason, rec.Ended = journal.Interrupted, why, time.Now()
 	}
 	return rec
 }

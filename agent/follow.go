@@ -187,7 +187,7 @@ func (a *Agent) due(ctx context.Context, uid int, d engine.Due) {
 		return
 	}
 	close(h.ready)
-	a.tellOf(ctx, h)
+	a.tell()
 }
 
 // account finds a user's groups, as a login would.

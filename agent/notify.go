@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os"
 	"strings"
 	"time"
 
@@ -80,29 +79,6 @@ func (a *Agent) stopping() {
 
 // tell puts what the service does now into `systemctl status`.
 func (a *Agent) tell() { a.notify("STATUS=" + a.doing()) }
-
-// How often `systemctl status` hears what a run does now.
-const pulse = 2 * time.Second
-
-// tellOf keeps that up to date while the run goes on.
-func (a *Agent) tellOf(ctx context.Context, h *held) {
-	a.tell()
-	if os.Getenv("NOTIFY_SOCKET") == "" {
-		return
-	}
-	a.wg.Go(func() {
-		for !h.ended() {
-			select {
-			case <-time.After(pulse):
-				a.tell()
-			case <-ctx.Done():
-				return
-			case <-a.draining:
-				return
-			}
-		}
-	})
-}
 
 // doing says in a few words what the service does.
 func (a *Agent) doing() string {

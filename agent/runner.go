@@ -33,6 +33,8 @@ func RunnerMain() error {
 		return errors.New("this command is the service's own: what runs an event is wingman hook")
 	}
 	closeOnExec(runnerGate, runnerLock) // a background process of a script's must not keep the run alive
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, syscall.SIGTERM, os.Interrupt) // before it begins: one that is told to end at once ends as a run does
 	b, err := io.ReadAll(gate)
 	if err != nil {
 		return fmt.Errorf("this command is the service's own: what runs an event is wingman hook (%w)", err)
@@ -45,7 +47,7 @@ func RunnerMain() error {
 	if err != nil {
 		return err
 	}
-	res := execute(order, r)
+	res := execute(order, r, stop)
 	if err := r.Err(); err != nil {
 		res.Error = err.Error()
 	}
@@ -54,12 +56,10 @@ func RunnerMain() error {
 	return err
 }
 
-// execute does what is ordered.
-func execute(order live.Order, r *live.Runner) api.Result {
+// execute does what is ordered, until it is told to stop.
+func execute(order live.Order, r *live.Runner, stop <-chan os.Signal) api.Result {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
-	stop := make(chan os.Signal, 1)
-	signal.Notify(stop, syscall.SIGTERM, os.Interrupt)
 	go func() {
 		<-stop
 		why := order.Dir.Why()

@@ -41,6 +41,7 @@ type held struct {
 	key   key
 	ready chan struct{} // closed once it is known whether it begins
 	err   error         // why it did not; valid after ready
+	step  string        // that systemd was told of; see tellStep
 
 	mu      sync.Mutex
 	waiting int // clients

@@ -109,7 +109,7 @@ func (a *Agent) begin(w http.ResponseWriter, r *http.Request, h *held, req api.R
 	}
 	close(h.ready)
 	a.notices.wake()
-	a.tellOf(context.WithoutCancel(r.Context()), h)
+	a.tell()
 	a.follow(r.Context(), out, h, 0, true)
 }
 
@@ -181,7 +181,9 @@ func (a *Agent) follow(ctx context.Context, out *stream, h *held, from int64, wa
 			line = api.Line{Type: api.NeverStarted}
 		case live.Gone:
 			res := a.interrupted(h)
-			_ = out.send(api.Line{Type: api.Output, Text: summary(res), Next: it.Next})
+			if res.Verdict == string(journal.Interrupted) { // else it has said so itself
+				_ = out.send(api.Line{Type: api.Output, Text: summary(res), Next: it.Next})
+			}
 			line = api.Line{Type: api.Done, Result: &res}
 		}
 		if out.send(line) != nil || it.End != "" {
@@ -190,16 +192,18 @@ func (a *Agent) follow(ctx context.Context, out *stream, h *held, from int64, wa
 	}
 }
 
-// interrupted closes the record of a run whose runner was killed, and ends what it left running.
+// interrupted closes the record of a run whose runner was killed, and ends what it left running. A run that had come to
+// its end by then, and could only not say so, came out as its record says.
 func (a *Agent) interrupted(h *held) api.Result {
 	h.once.Do(func() {
 		why := "wingman's own process was killed in the middle of it"
-		a.Log.Error("interrupted: "+why, append(runAttrs(h.meta), "stderr", h.stderr())...)
-		a.stopScope(h)
 		rec := a.closeRecord(h, why)
-		rec.Verdict = journal.Interrupted
+		a.Log.Error(string(rec.Verdict)+", and its own process was gone: "+rec.Reason, append(runAttrs(h.meta), "stderr", h.stderr())...)
+		if rec.Verdict == journal.Interrupted {
+			a.stopScope(h)
+		}
 		b, _ := json.Marshal(rec) // a record of ours can be written
-		h.lost = api.Result{V: api.Version, Verdict: string(journal.Interrupted), ExitCode: api.ExitCode(string(journal.Interrupted)), Run: b}
+		h.lost = api.Result{V: api.Version, Verdict: string(rec.Verdict), ExitCode: api.ExitCode(string(rec.Verdict)), Run: b}
 	})
 	return h.lost
 }

@@ -33,8 +33,8 @@ func (a *app) client() *client.Client {
 	return c
 }
 
-// Why a client ends a run: the CodeDeploy agent sends TERM when an event's timeout is over.
-const toldToEnd = "wingman hook was told to end, as the CodeDeploy agent does at the timeout in appspec.yml"
+// Why a client ends a run. Who sent TERM is not known.
+const toldToEnd = "wingman hook was told to end: the CodeDeploy agent does that at the timeout in appspec.yml, and a host that goes down"
 
 // cancelLimit bounds how long the service may take to hear that a run is to end, before its process is told directly.
 const cancelLimit = 3 * time.Second
@@ -152,14 +152,18 @@ func (w *waiter) alone(ctx context.Context) (api.Result, error) {
 	}
 }
 
-// interrupted says what a run whose own process was killed can say no more.
+// interrupted says what a run whose own process was killed can say no more. One that had come to its end by then, and
+// could only not say so, came out as its record says.
 func (w *waiter) interrupted() api.Result {
 	m, _ := w.dir.Meta() // the summary then names no event
-	r := run.Result{Run: journal.Run{ID: w.id, Deployment: lifecycle.Deployment{ID: m.Deployment}, Event: lifecycle.Event(m.Event), Started: m.Started,
-		Verdict: journal.Interrupted, Reason: "wingman's own process was killed in the middle of it"}}
-	io.WriteString(w.Out, run.Summary(r, nil))
-	b, _ := json.Marshal(r.Run) // as it was read
-	return api.Result{Verdict: string(journal.Interrupted), ExitCode: api.ExitCode(string(journal.Interrupted)), Run: b}
+	rec, err := journal.New(m.Store).Run(m.Deployment, w.id)
+	if err != nil || rec.Ended.IsZero() {
+		rec = journal.Run{ID: w.id, Deployment: lifecycle.Deployment{ID: m.Deployment}, Event: lifecycle.Event(m.Event), Started: m.Started,
+			Verdict: journal.Interrupted, Reason: "wingman's own process was killed in the middle of it"}
+		io.WriteString(w.Out, run.Summary(run.Result{Run: rec}, nil))
+	}
+	b, _ := json.Marshal(rec) // as it was read
+	return api.Result{Verdict: string(rec.Verdict), ExitCode: api.ExitCode(string(rec.Verdict)), Run: b}
 }
 
 // cancel has the run ended: by the service, or where that does not answer by its process itself.

@@ -15,6 +15,7 @@ func (d Dir) Lock(int) (*os.File, error) { return nil, errUnix }
 func (d Dir) Lives() bool { return false }
 
 func attended(string) bool                   { return false }
+func locked(string) bool                     { return false }
 func lockShared(*os.File) error              { return errUnix }
 func waitUnlocked(string, time.Duration)     {}
 func openSafe(string, int) (*os.File, error) { return nil, errUnix }

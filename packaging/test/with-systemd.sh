@@ -286,7 +286,7 @@ run_in() {
   inside rm -f /run/.with-systemd-status
   # shellcheck disable=SC2016 # the machine's sh expands it
   timeout --foreground "$limit" nsenter -t "$pid1" -m -u -i -n -p -C -r -w -- \
-    systemd-run --quiet --pipe --wait --collect --unit=with-systemd-command --service-type=exec --property=KillMode=control-group \
+    systemd-run --quiet --pipe --wait --collect --unit=with-systemd-command --description="the command" --service-type=exec --property=KillMode=control-group \
     --setenv=PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin --setenv=HOME=/root --setenv=USER=root \
     --setenv=LANG=C.UTF-8 --setenv=DEBIAN_FRONTEND=noninteractive ${envs[@]+"${envs[@]}"} --working-directory=/root -- \
     /bin/sh -c '"$$@"; s=$$?; echo $$s > /run/.with-systemd-status; exit $$s' sh "$@" <&0 &
