@@ -94,8 +94,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	failed := make(chan error, 1)
 	go func() { failed <- srv.Serve(l) }()
 	a.started(ctx)
-	a.wg.Go(func() { a.repair(ctx); a.followAll(ctx) })
-	a.wg.Go(func() { a.watchCodeDeploy(ctx) })
+	a.wg.Go(func() { a.repair(ctx); a.followAll(ctx); a.everyMinute(ctx) })
 	a.wg.Go(func() { a.watchNotices(ctx) })
 	a.wg.Go(func() { a.tellAll(ctx) })
 	debug.FreeOSMemory() // what starting took; the service is here for years, and mostly at rest

@@ -21,6 +21,7 @@ import (
 	"github.com/codedeploy-wingman/wingman/agent/client"
 	"github.com/codedeploy-wingman/wingman/agent/engine"
 	"github.com/codedeploy-wingman/wingman/agent/journal"
+	"github.com/codedeploy-wingman/wingman/agent/lifecycle"
 	"github.com/codedeploy-wingman/wingman/agent/live"
 )
 
@@ -594,4 +595,19 @@ func TestWhatAUserPutsIntoHisRecordsHoldsUpNobody(t *testing.T) {
 	if _, err := h.client().History(ctx); err != nil {
 		t.Error(err)
 	}
+}
+
+// A hook that runs an event by itself tells nobody; what it holds must be given back all the same.
+func TestWhatAHookDidByItselfIsFollowed(t *testing.T) {
+	h := newHost(t)
+	h.until("the service is at rest", func() bool {
+		h.agent.following.mu.Lock()
+		defer h.agent.following.mu.Unlock()
+		return len(h.agent.following.parts) == 1
+	})
+	if err := journal.New(h.config.Paths.State).Intend(journal.Guard{Deployment: lifecycle.Deployment{ID: "d-1"}, ScalingGroup: "web", Begun: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	h.agent.followNew(context.Background())
+	h.until("it is followed", func() bool { s := h.agent.Status(); return len(s.Deployments) == 1 && s.Deployments[0].ID == "d-1" })
 }
