@@ -49,6 +49,7 @@ type Agent struct {
 	counts     counts
 	codedeploy codedeploy
 	news       news
+	changed    chan struct{} // what the service does
 	draining   chan struct{}
 	resting    sync.Once
 	restTimer  *time.Timer
@@ -63,7 +64,7 @@ func New(c Config) *Agent {
 	if c.Group == "" {
 		c.Group = "wingman"
 	}
-	a := &Agent{Config: c, since: time.Now(), group: groupID(c.Group), draining: make(chan struct{})}
+	a := &Agent{Config: c, since: time.Now(), group: groupID(c.Group), draining: make(chan struct{}), changed: make(chan struct{}, 1)}
 	a.runs.byKey = map[key]*held{}
 	a.runs.byID = map[string]*held{}
 	a.following.parts = map[string]*part{}
@@ -93,9 +94,9 @@ func (a *Agent) Run(ctx context.Context) error {
 	failed := make(chan error, 1)
 	go func() { failed <- srv.Serve(l) }()
 	a.started(ctx)
-	a.wg.Go(func() { a.repair(ctx); a.followAll(ctx) })
-	a.wg.Go(func() { a.watchCodeDeploy(ctx) })
+	a.wg.Go(func() { a.repair(ctx); a.followAll(ctx); a.everyMinute(ctx) })
 	a.wg.Go(func() { a.watchNotices(ctx) })
+	a.wg.Go(func() { a.tellAll(ctx) })
 	debug.FreeOSMemory() // what starting took; the service is here for years, and mostly at rest
 	again := make(chan os.Signal, 1)
 	signal.Notify(again, syscall.SIGHUP)

@@ -33,11 +33,11 @@ func (c *codedeploy) get() api.CodeDeploy {
 	return c.now
 }
 
-// watchCodeDeploy looks at the CodeDeploy agent, says when it stops working or works again, and restarts it where
-// host.yml wants that and nothing is in flight.
-func (a *Agent) watchCodeDeploy(ctx context.Context) {
+// everyMinute looks at the CodeDeploy agent, and for what others than this service have recorded: the only timer at rest.
+func (a *Agent) everyMinute(ctx context.Context) {
 	for {
 		a.lookAtCodeDeploy(ctx)
+		a.followNew(ctx)
 		select {
 		case <-time.After(codedeployLook):
 		case <-ctx.Done():
@@ -46,6 +46,8 @@ func (a *Agent) watchCodeDeploy(ctx context.Context) {
 	}
 }
 
+// lookAtCodeDeploy says when the CodeDeploy agent stops working or works again, and restarts it where host.yml wants that
+// and nothing is in flight.
 func (a *Agent) lookAtCodeDeploy(ctx context.Context) {
 	c := &a.codedeploy
 	st := c.agent.Look()

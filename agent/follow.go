@@ -27,6 +27,7 @@ const stepLimit = 10 * time.Minute
 type following struct {
 	mu    sync.Mutex
 	parts map[string]*part // by state folder
+	seen  string           // how the records' folders looked
 }
 
 // part is what follows one user's deployments.
@@ -54,6 +55,25 @@ func (a *Agent) followAll(ctx context.Context) {
 		case p.woken <- struct{}{}:
 		default: // it is already
 		}
+	}
+}
+
+// followNew follows what a hook did by itself (executor: inline, a service that was down just then) or a person by hand: a
+// guard that is not known of is never given back. A file that was made or replaced shows in its folder's time.
+func (a *Agent) followNew(ctx context.Context) {
+	seen := ""
+	for _, p := range a.Paths.All() {
+		folders, _ := filepath.Glob(filepath.Join(p.State, "runs", "*")) // the pattern is a good one
+		for _, dir := range append(folders, filepath.Join(p.State, "guards")) {
+			seen += look(dir)
+		}
+	}
+	a.following.mu.Lock()
+	isNew := seen != a.following.seen
+	a.following.seen = seen
+	a.following.mu.Unlock()
+	if isNew {
+		a.followAll(ctx)
 	}
 }
 

@@ -77,8 +77,24 @@ func (a *Agent) stopping() {
 	a.notify(daemon.SdNotifyStopping + "\nSTATUS=ending; runs under way go on: " + fmt.Sprint(len(a.runs.running())))
 }
 
-// tell puts what the service does now into `systemctl status`.
-func (a *Agent) tell() { a.notify("STATUS=" + a.doing()) }
+// tell puts what the service does now into `systemctl status`, soon: a run must not wait for what is only for show.
+func (a *Agent) tell() {
+	select {
+	case a.changed <- struct{}{}:
+	default: // it is about to
+	}
+}
+
+func (a *Agent) tellAll(ctx context.Context) {
+	for {
+		select {
+		case <-a.changed:
+			a.notify("STATUS=" + a.doing())
+		case <-ctx.Done():
+			return
+		}
+	}
+}
 
 // doing says in a few words what the service does.
 func (a *Agent) doing() string {

@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/codedeploy-wingman/wingman/agent/api"
 	"github.com/codedeploy-wingman/wingman/agent/journal"
 	"github.com/codedeploy-wingman/wingman/agent/journald"
+	"github.com/codedeploy-wingman/wingman/agent/lifecycle"
 	"github.com/codedeploy-wingman/wingman/agent/live"
 	"github.com/codedeploy-wingman/wingman/agent/plan"
 	"github.com/codedeploy-wingman/wingman/agent/run"
@@ -69,6 +71,8 @@ func (a *Agent) accepts(req api.Request, p peer) *api.Error {
 		return bad(api.Inline, "the service is older than this command: systemctl restart wingman")
 	case req.Event == "" || req.Revision == "":
 		return bad(api.BadInput, "a request names an event and a revision")
+	case !slices.Contains(lifecycle.Hookable(), lifecycle.Event(req.Event)): // it becomes part of the run's id, and that of a file's name
+		return bad(api.BadInput, "%q is no lifecycle event that takes steps", req.Event)
 	}
 	return nil
 }

@@ -45,8 +45,8 @@ type Options struct {
 // Client speaks to AWS, from its first call on: making one costs nothing.
 type Client struct {
 	Options
-	once     sync.Once
-	err      error
+	loading  sync.Mutex
+	loaded   bool
 	config   aws.Config
 	meta     *imds.Client
 	mu       sync.Mutex // of document
@@ -60,23 +60,30 @@ type Client struct {
 // New makes a client.
 func New(o Options) *Client { return &Client{Options: o} }
 
-// load finds credentials and region, once.
-func (c *Client) load(ctx context.Context) error {
-	c.once.Do(func() {
-		metadata := c.quick()
-		c.meta = imds.New(imds.Options{HTTPClient: metadata, Endpoint: c.Metadata, EnableFallback: aws.FalseTernary,
-			Retryer: retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts = 2 })})
-		if c.Endpoint != "" {
-			c.config = c.apart()
-		} else {
-			c.config, c.err = c.found(ctx)
-		}
-		if c.err == nil && c.config.Region == "" {
-			c.config.Region, c.err = c.region(ctx)
-		}
+// load finds credentials and region, once. What was not found is looked for again by the next call: a service lives for
+// years, and begins at boot, when the metadata service may not be reached yet.
+func (c *Client) load(ctx context.Context) (err error) {
+	c.loading.Lock()
+	defer c.loading.Unlock()
+	if c.loaded {
+		return nil
+	}
+	metadata := c.quick()
+	c.meta = imds.New(imds.Options{HTTPClient: metadata, Endpoint: c.Metadata, EnableFallback: aws.FalseTernary,
+		Retryer: retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts = 2 })})
+	if c.Endpoint != "" {
+		c.config = c.apart()
+	} else {
+		c.config, err = c.found(ctx)
+	}
+	if err == nil && c.config.Region == "" {
+		c.config.Region, err = c.region(ctx)
+	}
+	if err == nil {
 		c.clients()
-	})
-	return c.err
+		c.loaded = true
+	}
+	return err
 }
 
 func (c *Client) clients() {

@@ -92,7 +92,11 @@ func (f *Follower) takeUpDebts(s survey, now time.Time) {
 			continue
 		}
 		if last.ID != d.of.ID {
-			d.revision = f.revision(last)
+			rev, read := s.owing[id]
+			if !read { // another Step has seen more than this one
+				continue
+			}
+			d.revision = rev
 		}
 		d.of, d.Started, d.running, d.broken = last, last.Started, false, ""
 		for _, r := range runs {
@@ -111,6 +115,26 @@ func (f *Follower) takeUpDebts(s survey, now time.Time) {
 	maps.DeleteFunc(f.debts, func(id string, d *owed) bool {
 		return !d.busy && (len(s.runs[id]) == 0 || now.Sub(d.Started) > owedFor)
 	})
+}
+
+// newRevisions reads the revisions of the runs that are not known yet. It does so without mu: who asks what is followed must
+// not wait for a disk.
+func (f *Follower) newRevisions(runs map[string][]journal.Run) map[string]plan.Revision {
+	out := map[string]plan.Revision{}
+	for id, all := range runs {
+		last := all[len(all)-1]
+		if id == "" || time.Since(last.Started) > owedFor {
+			continue
+		}
+		f.mu.Lock()
+		d := f.debts[id]
+		known := d != nil && d.of.ID == last.ID
+		f.mu.Unlock()
+		if !known {
+			out[id] = f.revision(last)
+		}
+	}
+	return out
 }
 
 // revision reads what a run's revision owes. One that is gone, or that cannot be read any more, owes nothing: its runs

@@ -13,6 +13,7 @@ import (
 
 	"github.com/codedeploy-wingman/wingman/agent/guard"
 	"github.com/codedeploy-wingman/wingman/agent/journal"
+	"github.com/codedeploy-wingman/wingman/agent/plan"
 )
 
 // Follower does what is to be done for the deployments that this instance took part in and that may still be open, once
@@ -53,6 +54,7 @@ type survey struct {
 	guards   []journal.Guard
 	runs     map[string][]journal.Run // by deployment, oldest first
 	fleets   map[string]guard.Place   // by deployment: what is kept of this instance's place
+	owing    map[string]plan.Revision // by deployment, where its newest run is not known yet: that run's
 	groups   []string                 // that may carry a guard: where there is something to reap
 }
 
@@ -118,7 +120,7 @@ func (f *Follower) survey() (s survey, news []News, ok bool) {
 		}
 		s.runs[d] = append(s.runs[d], r)
 	}
-	s.groups = s.mayReap(own)
+	s.groups, s.owing = s.mayReap(own), f.newRevisions(s.runs)
 	return s, news, true
 }
 

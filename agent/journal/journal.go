@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -24,6 +25,7 @@ import (
 	"time"
 
 	"github.com/codedeploy-wingman/wingman/agent/lifecycle"
+	"github.com/codedeploy-wingman/wingman/agent/regular"
 )
 
 // Version is the version of the lines that this wingman writes.
@@ -296,14 +298,17 @@ func beginning(f os.DirEntry) bool {
 	return err == nil && info.Size() == 0 && time.Since(info.ModTime()) < fresh
 }
 
+// recordMost is what is read of a record: a user may have put anything there that the service reads, as root.
+const recordMost = 16 << 20
+
 func (s *store) read(file string) (Run, error) {
-	f, err := s.Open(file)
+	f, err := regular.OpenIn(s.Root, file, os.O_RDONLY)
 	if err != nil {
 		return Run{}, fmt.Errorf("cannot read a record: %w", err)
 	}
 	defer f.Close()
 	at := filepath.Join(s.name, filepath.FromSlash(file))
-	lines := bufio.NewScanner(f)
+	lines := bufio.NewScanner(io.LimitReader(f, recordMost))
 	lines.Buffer(nil, 4<<20)
 	var r Run
 	for n := 1; lines.Scan(); n++ {

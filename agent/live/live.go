@@ -51,6 +51,9 @@ func (d Dir) Runs() string { return d.path("run") }
 // Make makes the folder for a run of that user's.
 func Make(live string, m Meta) (Dir, error) {
 	d := Dir(filepath.Join(live, m.ID))
+	if filepath.Dir(string(d)) != filepath.Clean(live) {
+		return d, fmt.Errorf("cannot make a place for the run: %q is no id", m.ID)
+	}
 	if err := os.MkdirAll(live, 0o755); err != nil {
 		return d, fmt.Errorf("cannot make a place for the run: %w", err)
 	}
