@@ -3,7 +3,7 @@ GO      ?= go
 export CGO_ENABLED ?= 0
 LDFLAGS := -s -w
 
-.PHONY: build demo test race lint bench package fuzz cover clean
+.PHONY: build demo test race soak lint bench package fuzz cover clean
 
 build: ## bin/wingman and the demo's application
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/wingman ./cmd/wingman
@@ -18,6 +18,10 @@ test: build ## everything that can be tested on this machine
 
 race: build ## the tests with the race detector (needs a C compiler)
 	CGO_ENABLED=1 $(GO) test -race ./...
+
+N ?= 1000
+soak: ## N upsets of service, systemd and clients at random moments while hooks run, on a real systemd (about half a second each)
+	WINGMAN_SOAK=$(N) $(GO) test -count=1 -v -run 'TestSoak$$' -timeout 24h ./packaging/test
 
 lint: ## formatting, vet on three systems, staticcheck
 	@out=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$out" || { echo "not gofmt-ed:"; echo "$$out"; exit 1; }

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -88,14 +89,18 @@ func (h *held) awaited() bool {
 	return false
 }
 
+// stopLimit bounds how long somebody waits for the end of what a killed runner left: what ignores TERM gets KILL from
+// systemd after stopWait, whoever waits.
+const stopLimit = 3 * time.Second
+
 // stopScope ends what a killed runner left running.
 func (a *Agent) stopScope(h *held) {
 	if a.Scopes == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), stopWait+10*time.Second) // the service may be about to end; the rest must not live on unseen
+	ctx, cancel := context.WithTimeout(context.Background(), stopLimit) // the service may be about to end; the rest must not live on unseen
 	defer cancel()
-	if err := a.Scopes.Stop(ctx, h.scope()); err != nil {
+	if err := a.Scopes.Stop(ctx, h.scope()); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		a.Log.Error("cannot end what an interrupted run left", append(runAttrs(h.meta), journald.Err, err)...)
 	}
 }

@@ -117,6 +117,50 @@ is record "$(record d-waits)" 'ApplicationStart succeeded'
 nothing_left`)
 }
 
+// A run whose own process is killed is interrupted, whoever sees it: the service, the next one, or the client alone.
+// Nothing of it lives on, not what left its session either.
+func TestRunnerKilled(t *testing.T) {
+	machine{}.on(t, `
+for r in now next; do
+  revision /srv/$r <<END
+setsid sh -c 'echo \$\$ >/srv/$r/child; while :; do sleep 1; done' & while [ ! -s /srv/$r/child ]; do sleep 0.05; done
+echo began; while :; do sleep 1; done
+END
+  hook d-$r /srv/$r
+  await grep -q began /srv/$r/out
+done
+runner() { for d in /run/wingman/live/*; do if grep -q "\"$1\"" $d/meta.json; then sed 's/.*"pid":\([0-9]*\).*/\1/' $d/meta.json; fi; done; }
+check() {
+  is 'exit code' "$(ended /srv/$1)" 1
+  is last "$(tail -n 1 /srv/$1/out)" "verdict: ApplicationStart INTERRUPTED: wingman's own process was killed in the middle of it"
+  is record "$(record d-$1)" 'ApplicationStart interrupted'
+  gone() { not kill -0 $(cat /srv/$1/child); }; await gone $1
+}
+kill -9 $(runner d-now); check now
+systemctl stop wingman
+kill -9 $(runner d-next)
+is 'exit code' "$(ended /srv/next)" 1
+systemctl start wingman; check next
+is scopes "$(scopes)" ''`)
+}
+
+// Whoever stops a run's scope, as an administrator or a reboot does, ends the run as a cancel does, although systemd tells
+// the script as soon as the runner, which may hear of it later.
+func TestScopeStopped(t *testing.T) {
+	machine{}.on(t, `
+for i in $(seq 10); do lines /srv/$i; hook d-$i /srv/$i; done
+for i in $(seq 10); do await grep -q 'line 2' /srv/$i/out; done
+systemctl stop $(scopes)
+for i in $(seq 10); do
+  is "exit code of $i" "$(ended /srv/$i)" 130
+  is "record of $i" "$(record d-$i)" 'ApplicationStart cancelled'
+  reason d-$i >/srv/reason; has /srv/reason "somebody stopped the run's scope"
+  is "rescued $i" "$(cat /srv/$i/rescued)" rescued
+  is "tidied $i" "$(cat /srv/$i/tidied)" tidied
+done
+nothing_left`)
+}
+
 // Nothing runs twice because it is asked for twice; and what is asked for at once runs at once.
 func TestManyAtOnce(t *testing.T) {
 	machine{packages: "curl"}.on(t, `
@@ -233,6 +277,28 @@ done
 as ann "perl /srv/ask 'POST /v1/runs/$run/cancel'" >/srv/joe/answer; nothing_of
 not as joe "ls /run/wingman/live/$run/run"
 not as joe "kill $client" 2>/dev/null
+# its run outlives the service too, and ends when its client is told to, with or without one
+revision /srv/long <<'END'
+echo began; while [ ! -e /home/joe/go ]; do sleep 0.1; done; echo through
+END
+rm /srv/long/wingman.yml; echo '{version: 1, events: {ApplicationStart: [{script: run.sh}]}}' >/srv/long/wingman.yml
+for i in 1 2 3; do
+  rm -f /srv/pid.$i
+  (s=0; as joe "echo \$\$ >/home/joe/pid.$i; DEPLOYMENT_ID=d-long$i exec wingman hook ApplicationStart --revision /srv/long" >/srv/out.$i 2>&1 || s=$?; echo $s >/srv/code.$i) &
+  await grep -q began /srv/out.$i
+done
+systemctl restart wingman; answers
+kill $(cat /home/joe/pid.1); await test -s /srv/code.1
+systemctl stop wingman
+kill $(cat /home/joe/pid.2); await test -s /srv/code.2
+systemctl start wingman; answers
+touch /home/joe/go; await test -s /srv/code.3
+is 'exit codes' "$(cat /srv/code.1 /srv/code.2 /srv/code.3 | tr '\n' ' ')" '130 130 0 '
+has /srv/out.3 through
+for i in 1 2; do
+  is record "$(record d-long$i)" 'ApplicationStart cancelled'
+  reason d-long$i >/srv/reason; has /srv/reason 'wingman hook was told to end'
+done
 touch /srv/root/go
 is "root's run goes on to its end" "$(ended /srv/root)" 0
 nothing_left`)

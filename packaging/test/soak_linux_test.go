@@ -180,7 +180,9 @@ func (s *soak) upset() {
 		{"service upgraded", func() error {
 			return s.shell("cp /t/" + []string{"wingman", "next"}[s.random(2)] + " /usr/bin/wingman.new; mv /usr/bin/wingman.new /usr/bin/wingman; systemctl restart wingman")
 		}},
-		{"dbus restarted", func() error { return s.shell("systemctl restart dbus") }},
+		{"dbus restarted", func() error {
+			return s.shell("systemctl reset-failed dbus.service dbus.socket; systemctl restart dbus")
+		}},
 		{"systemd re-executed", func() error { return s.shell("systemctl daemon-reexec") }},
 		{"client killed", func() error { s.kill(syscall.SIGKILL); return nil }},
 		{"client told to end", func() error { s.kill(syscall.SIGTERM); return nil }},
