@@ -32,6 +32,8 @@ func RunnerMain() error {
 	if gate == nil || lock == nil {
 		return errors.New("this command is the service's own: what runs an event is wingman hook")
 	}
+	stop := make(chan os.Signal, 1) // from the beginning: else to be told to end, just when the run is accepted, would kill it
+	signal.Notify(stop, syscall.SIGTERM, os.Interrupt)
 	closeOnExec(runnerGate, runnerLock) // a background process of a script's must not keep the run alive
 	b, err := io.ReadAll(gate)
 	if err != nil {
@@ -45,7 +47,7 @@ func RunnerMain() error {
 	if err != nil {
 		return err
 	}
-	res := execute(order, r)
+	res := execute(order, r, stop)
 	if err := r.Err(); err != nil {
 		res.Error = err.Error()
 	}
@@ -55,11 +57,9 @@ func RunnerMain() error {
 }
 
 // execute does what is ordered.
-func execute(order live.Order, r *live.Runner) api.Result {
+func execute(order live.Order, r *live.Runner, stop <-chan os.Signal) api.Result {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
-	stop := make(chan os.Signal, 1)
-	signal.Notify(stop, syscall.SIGTERM, os.Interrupt)
 	go func() {
 		<-stop
 		why := order.Dir.Why()
