@@ -39,7 +39,10 @@ func (a *Agent) adopt(ctx context.Context) {
 			}
 			continue
 		}
-		h := &held{meta: m, dir: d, key: key{m.UID, m.Deployment, m.Event}, ready: make(chan struct{})}
+		h := &held{meta: m, dir: d, ready: make(chan struct{})}
+		if !m.Unattended { // what is owed after a deployment is nobody's event
+			h.key = key{m.UID, m.Deployment, m.Event}
+		}
 		close(h.ready)
 		if d.State(m.UID) == live.NeverStarted { // kept: a client that was told of it has to see that nothing was done
 			time.AfterFunc(keepEnded, func() { _ = d.Remove() })
@@ -105,7 +108,7 @@ func (a *Agent) stopScope(h *held) {
 	}
 }
 
-// closeRecord gives the record of a run that was interrupted, with its end.
+// closeRecord gives the record of a run that was interrupted, with its end: its own, where it came so far.
 func (a *Agent) closeRecord(h *held, why string) journal.Run {
 	// A process that is being ended lets go of its lock a moment before it is gone.
 	for end := time.Now().Add(2 * time.Second); live.ProcessStart(h.meta.PID) == h.meta.PIDStart && time.Now().Before(end); {
@@ -114,7 +117,7 @@ func (a *Agent) closeRecord(h *held, why string) journal.Run {
 	a.mend(context.Background(), engine.Paths{State: h.meta.Store, Logs: a.store(h.meta.UID).Logs, Settings: a.Paths.Settings})
 	rec, err := journal.New(h.meta.Store).Run(h.meta.Deployment, h.meta.ID)
 	if err != nil { // it could not be kept
-		rec = journal.Run{ID: h.meta.ID, Deployment: lifecycle.Deployment{ID: h.meta.Deployment}, Event: lifecycle.Event(h.meta.Event), Started: h.meta.Started, Reason: why}
+		rec = journal.Run{ID: h.meta.ID, Deployment: lifecycle.Deployment{ID: h.meta.Deployment}, Event: lifecycle.Event(h.meta.Event), Started: h.meta.Started, Reason: why, Verdict: journal.Interrupted}
 	}
 	if rec.Ended.IsZero() { // else it came to its end, and only that could not be told
 		rec.Verdict, rec.Reason, rec.Ended = journal.Interrupted, why, time.Now()

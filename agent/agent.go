@@ -50,6 +50,7 @@ type Agent struct {
 	codedeploy codedeploy
 	news       news
 	changed    chan struct{} // what the service does
+	door       sync.Mutex    // of draining
 	draining   chan struct{}
 	resting    sync.Once
 	restTimer  *time.Timer
@@ -92,7 +93,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	a.adopt(ctx)
 	srv := &http.Server{Handler: a.handler(), ConnContext: withPeer, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(a.Log.Handler(), slog.LevelWarn)}
 	failed := make(chan error, 1)
-	go func() { failed <- srv.Serve(l) }()
+	go func() { failed <- srv.Serve(limit(l, peer.rules)) }()
 	a.started(ctx)
 	a.wg.Go(func() { a.repair(ctx); a.followAll(ctx); a.everyMinute(ctx) })
 	a.wg.Go(func() { a.watchNotices(ctx) })
@@ -112,12 +113,30 @@ func (a *Agent) Run(ctx context.Context) error {
 		}
 		wait = false
 	}
-	close(a.draining) // from now on a connection that ends says nothing of its client
+	a.leave()
 	a.stopping()
 	cancel()
 	err = errors.Join(err, drained(srv.Close()))
 	a.wg.Wait()
 	return err
+}
+
+// enter counts a request that is being answered, so that Run does not return before; false once it is about to.
+func (a *Agent) enter() bool {
+	a.door.Lock()
+	defer a.door.Unlock()
+	if a.leaves() {
+		return false
+	}
+	a.wg.Add(1)
+	return true
+}
+
+// leave takes no more requests; and from now on a connection that ends says nothing of its client.
+func (a *Agent) leave() {
+	a.door.Lock()
+	defer a.door.Unlock()
+	close(a.draining)
 }
 
 func drained(err error) error {

@@ -135,10 +135,10 @@ func (h *host) run(ctx context.Context, req api.Request) (came, error) {
 	if err != nil {
 		return came{}, err
 	}
-	return read(s)
+	return readAll(s)
 }
 
-func read(s *client.Stream) (c came, err error) {
+func readAll(s *client.Stream) (c came, err error) {
 	defer s.Close()
 	if c.first, err = s.Next(); err != nil {
 		return c, err
@@ -320,7 +320,7 @@ func TestARunOutlivesTheService(t *testing.T) {
 	}
 	defer f.Close()
 	os.WriteFile(filepath.Join(h.dir, "go"), []byte("\n"), 0)
-	c, err := read(again)
+	c, err := readAll(again)
 	if err != nil || !strings.HasPrefix(c.text, "two\n") || c.last.Result.Verdict != "failed" {
 		t.Errorf("%+v, %v", c, err)
 	}

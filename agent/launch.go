@@ -150,5 +150,6 @@ func (a *Agent) makeStore(uid int) error {
 func (a *Agent) order(h *held, req api.Request) live.Order {
 	at := a.store(h.meta.UID)
 	s := a.settings.get()
+	req.Env = nil // the runner's own
 	return live.Order{Dir: h.dir, ID: h.meta.ID, Request: req, Paths: api.Paths{Settings: a.Paths.Settings, State: at.State, Logs: at.Logs}, Settings: s.text, Notes: s.notes(), Drain: a.Drain}
 }

@@ -38,9 +38,9 @@ func RunnerMain() error {
 	if gate == nil || lock == nil {
 		return errors.New("this command is the service's own: what runs an event is wingman hook")
 	}
+	stop := make(chan os.Signal, 1) // from the beginning: else to be told to end, just when the run is accepted, would kill it
+	signal.Notify(stop, syscall.SIGTERM, os.Interrupt)
 	closeOnExec(runnerGate, runnerLock) // a background process of a script's must not keep the run alive
-	stop := make(chan os.Signal, 1)
-	signal.Notify(stop, syscall.SIGTERM, os.Interrupt) // before it begins: one that is told to end at once ends as a run does
 	b, err := io.ReadAll(gate)
 	if err != nil {
 		return fmt.Errorf("this command is the service's own: what runs an event is wingman hook (%w)", err)

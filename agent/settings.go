@@ -53,6 +53,9 @@ func (s *settings) read(file string) error {
 	if err == nil {
 		host, err = plan.LoadHost(file)
 	}
+	if err == nil { // the file may have changed between the two looks: what is given to runs is what was found good
+		host, err = plan.ParseHost(text, file)
+	}
 	if err != nil {
 		s.now.problem = err.Error()
 		return err

@@ -103,6 +103,11 @@ func (a *Agent) cancel(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusNotFound, api.NotFound, "no run %s is under way here", r.PathValue("id"))
 		return
 	}
+	select {
+	case <-h.ready:
+	case <-r.Context().Done():
+		return
+	}
 	if err := h.dir.End(h.meta, orElse(r.FormValue("why"), "somebody asked for it")); err != nil {
 		refuse(w, http.StatusInternalServerError, api.BadInput, "%s", err)
 		return

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -19,13 +20,30 @@ import (
 	"github.com/codedeploy-wingman/wingman/agent/run"
 )
 
-// requestLimit bounds a request: the kernel bounds an environment to 2 MiB or so, and JSON may write it larger.
-const requestLimit = 16 << 20
+// What bounds a request: the kernel bounds an environment to 2 MiB or so, and JSON may write it larger; its sender has it
+// whole.
+const (
+	requestLimit = 8 << 20
+	requestTime  = 10 * time.Second
+)
+
+// read reads a request to its end, behind which the server looks for the client's going.
+func read(w http.ResponseWriter, r *http.Request) (req api.Request, err error) {
+	rc := http.NewResponseController(w)
+	if err := rc.SetReadDeadline(time.Now().Add(requestTime)); err != nil {
+		return req, err
+	}
+	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, requestLimit))
+	if err == nil {
+		err = json.Unmarshal(b, &req)
+	}
+	return req, errors.Join(err, rc.SetReadDeadline(time.Time{}))
+}
 
 // start runs an event, or has the caller take part in the run of it that there is.
 func (a *Agent) start(w http.ResponseWriter, r *http.Request) {
-	var req api.Request
-	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, requestLimit)).Decode(&req); err != nil {
+	req, err := read(w, r)
+	if err != nil {
 		refuse(w, http.StatusBadRequest, api.BadInput, "cannot read the request: %s", err)
 		return
 	}
@@ -99,7 +117,9 @@ func (a *Agent) begin(w http.ResponseWriter, r *http.Request, h *held, req api.R
 	leave := a.join(h, p)
 	defer leave()
 	out := newStream(w)
-	err = out.send(api.Line{Type: api.Accepted, Run: h.meta.ID, Folder: string(h.dir)})
+	if err = late(req); err == nil {
+		err = out.send(api.Line{Type: api.Accepted, Run: h.meta.ID, Folder: string(h.dir)})
+	}
 	if err == nil {
 		err = gate.Open(a.order(h, req))
 	} else {
@@ -115,6 +135,13 @@ func (a *Agent) begin(w http.ResponseWriter, r *http.Request, h *held, req api.R
 	a.notices.wake()
 	a.tell()
 	a.follow(r.Context(), out, h, 0, true)
+}
+
+func late(req api.Request) error {
+	if !req.Until.IsZero() && time.Now().After(req.Until) {
+		return errors.New("its caller runs it itself by now: this service did not answer in time")
+	}
+	return nil
 }
 
 // joined streams the run that there is already.
@@ -185,7 +212,7 @@ func (a *Agent) follow(ctx context.Context, out *stream, h *held, from int64, wa
 			line = api.Line{Type: api.NeverStarted}
 		case live.Gone:
 			res := a.interrupted(h)
-			if res.Verdict == string(journal.Interrupted) { // else it has said so itself
+			if res.Verdict == string(journal.Interrupted) { // else it said itself what there was to say
 				_ = out.send(api.Line{Type: api.Output, Text: summary(res), Next: it.Next})
 			}
 			line = api.Line{Type: api.Done, Result: &res}

@@ -53,19 +53,18 @@ func (a *app) byService(ctx context.Context, req engine.Request, again bool) err
 		return notHere{err}
 	}
 	c := a.client()
-	s, err := c.Start(context.WithoutCancel(ctx), asked) // once told to end it has still to relay the end
+	s, first, err := a.accepted(ctx, c, asked)
 	var refused *api.Error
-	if errors.As(err, &refused) && refused.Kind == api.BadInput {
+	switch {
+	case errors.As(err, &refused) && refused.Kind == api.BadInput:
 		return nothingRan(req, failure{exitUsage, refused})
-	}
-	if err != nil {
+	case err != nil && ctx.Err() != nil:
+		fmt.Fprintln(a.Err, "wingman: told to end before the service took the run: nothing was run")
+		return ended(journal.Cancelled)
+	case err != nil:
 		return notHere{err}
 	}
 	defer s.Close()
-	first, err := s.Next()
-	if err != nil || first.Type != api.Accepted {
-		return notHere{errors.New("the service was gone before it accepted the run")}
-	}
 	w := &waiter{app: a, client: c, id: first.Run, dir: live.Dir(first.Folder)}
 	defer context.AfterFunc(ctx, w.cancel)()
 	res, err := w.wait(context.WithoutCancel(ctx), s)
@@ -74,6 +73,37 @@ func (a *app) byService(ctx context.Context, req engine.Request, again bool) err
 	}
 	return a.came(req, res)
 }
+
+// accepted waits until the service has taken the run, but neither longer than acceptLimit nor once told to end: a service
+// that stands still must not fail a deployment. The run is not begun for who has left.
+func (a *app) accepted(ctx context.Context, c *client.Client, asked api.Request) (*client.Stream, api.Line, error) {
+	own, giveUp := context.WithCancel(context.WithoutCancel(ctx)) // once told to end it has still to relay the end
+	defer time.AfterFunc(acceptLimit+acceptMargin, giveUp).Stop()
+	defer context.AfterFunc(ctx, giveUp)()
+	asked.Until = time.Now().Add(acceptLimit)
+	s, err := c.Start(own, asked)
+	var first api.Line
+	if err == nil {
+		first, err = s.Next()
+	}
+	switch {
+	case err == nil && first.Type == api.Accepted:
+		return s, first, nil
+	case own.Err() != nil:
+		err = fmt.Errorf("the service has not answered for %s (wingman status)", acceptLimit+acceptMargin)
+	case s != nil:
+		err = errors.New("the service was gone before it accepted the run")
+	}
+	giveUp()
+	return nil, first, err
+}
+
+// How long the service may take to accept a run, and how much later its caller runs it itself: the service looks at its
+// clock once more before it accepts. It takes milliseconds, and with a systemd that does not answer two seconds.
+const (
+	acceptLimit  = 15 * time.Second
+	acceptMargin = 5 * time.Second
+)
 
 // ask is the request, as it goes to the service.
 func (a *app) ask(req engine.Request, again bool) (api.Request, error) {
@@ -155,15 +185,16 @@ func (w *waiter) alone(ctx context.Context) (api.Result, error) {
 // interrupted says what a run whose own process was killed can say no more. One that had come to its end by then, and
 // could only not say so, came out as its record says.
 func (w *waiter) interrupted() api.Result {
-	m, _ := w.dir.Meta() // the summary then names no event
-	rec, err := journal.New(m.Store).Run(m.Deployment, w.id)
-	if err != nil || rec.Ended.IsZero() {
-		rec = journal.Run{ID: w.id, Deployment: lifecycle.Deployment{ID: m.Deployment}, Event: lifecycle.Event(m.Event), Started: m.Started,
-			Verdict: journal.Interrupted, Reason: "wingman's own process was killed in the middle of it"}
-		io.WriteString(w.Out, run.Summary(run.Result{Run: rec}, nil))
+	m, _ := w.dir.Meta()                                                                                                                   // the summary then names no event
+	if rec, err := journal.New(m.Store).Run(m.Deployment, w.id); err == nil && !rec.Ended.IsZero() && rec.Verdict != journal.Interrupted { // all was done but to say so
+		b, _ := json.Marshal(rec) // as it was read
+		return api.Result{Verdict: string(rec.Verdict), ExitCode: api.ExitCode(string(rec.Verdict)), Run: b}
 	}
-	b, _ := json.Marshal(rec) // as it was read
-	return api.Result{Verdict: string(rec.Verdict), ExitCode: api.ExitCode(string(rec.Verdict)), Run: b}
+	r := run.Result{Run: journal.Run{ID: w.id, Deployment: lifecycle.Deployment{ID: m.Deployment}, Event: lifecycle.Event(m.Event), Started: m.Started,
+		Verdict: journal.Interrupted, Reason: "wingman's own process was killed in the middle of it"}}
+	io.WriteString(w.Out, run.Summary(r, nil))
+	b, _ := json.Marshal(r.Run) // as it was read
+	return api.Result{Verdict: string(journal.Interrupted), ExitCode: api.ExitCode(string(journal.Interrupted)), Run: b}
 }
 
 // cancel has the run ended: by the service, or where that does not answer by its process itself.

@@ -125,8 +125,11 @@ func (f *Follower) read() (Item, bool) {
 		if err != nil && !errors.Is(err, io.EOF) || !f.over() {
 			return Item{}, false
 		}
-		f.f.Close()
-		f.f = nil
+		read := f.f
+		if !f.open() {
+			return Item{}, false
+		}
+		read.Close() // not before the next is locked
 	}
 }
 
