@@ -42,7 +42,7 @@ func TestARunThatCannotSayHowItEndedEndedAsItsRecordSays(t *testing.T) {
 	if one, err := s.Next(); err != nil || one.Text != "one\n" {
 		t.Fatalf("%+v, %v", one, err)
 	}
-	if err := os.Mkdir(filepath.Join(live.Dir(first.Folder).Runs(), "result.json"), 0o755); err != nil { // as a full tmpfs does
+	if err := os.Mkdir(filepath.Join(live.Dir(first.Folder).Runs(), "result.json.new"), 0o755); err != nil { // as a full tmpfs does
 		t.Fatal(err)
 	}
 	goOn()

@@ -207,10 +207,6 @@ func (e *Engine) prune(j *journal.Journal, keep int) {
 	for _, folder := range gone {
 		os.RemoveAll(filepath.Join(e.Logs, folder))
 	}
-	logs, _ := j.PruneByHand()
-	for _, log := range logs {
-		os.Remove(log)
-	}
 }
 
 // last says whether the event is the last on this instance that appspec.yml names. An original of a blue/green deployment

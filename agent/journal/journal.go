@@ -408,40 +408,6 @@ func (j *Journal) Prune(keep int) ([]string, error) {
 	return gone, errors.Join(err, s.forgetGuards())
 }
 
-// The runs by hand that are kept, and how many more there may be before they are counted out again.
-const (
-	keptByHand = 50
-	slack      = 10
-)
-
-// PruneByHand removes the oldest records of runs outside of any deployment; it gives their logs. A cron job that calls
-// wingman must not fill the disk.
-func (j *Journal) PruneByHand() (logs []string, err error) {
-	s, err := j.open(false)
-	if err != nil {
-		return nil, unreadable(err)
-	}
-	defer s.Close()
-	files, err := s.entries(runsOf(""))
-	if len(files) <= keptByHand+slack {
-		return nil, err
-	}
-	for _, f := range files[:len(files)-keptByHand] { // by name, and so by time
-		name := runsOf("") + "/" + f.Name()
-		if path.Ext(f.Name()) != ".jsonl" {
-			continue
-		}
-		r, e := s.read(name)
-		if e == nil && r.Verdict != Running {
-			if e = s.Remove(name); e == nil && r.Log != "" {
-				logs = append(logs, r.Log)
-			}
-		}
-		err = errors.Join(err, e)
-	}
-	return logs, err
-}
-
 // live says whether a run of the folder still goes on.
 func (s *store) live(folder string) bool {
 	all, _ := s.of(folder) // a record that cannot be read is nobody's any more

@@ -1,7 +1,6 @@
 package journal
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -156,33 +155,5 @@ func TestNoFolderNoRecordAndAClearError(t *testing.T) {
 	}
 	if err := w.End(Run{}); err != nil {
 		t.Errorf("a record that never began cannot fail to end: %v", err)
-	}
-}
-
-// Runs by hand belong to no deployment that could be forgotten: the oldest go by themselves.
-func TestRunsByHandDoNotPileUp(t *testing.T) {
-	j := New(t.TempDir())
-	var gone []string
-	for i := range 100 {
-		r := Run{ID: fmt.Sprintf("2026%04d-AfterInstall", i), Event: lifecycle.AfterInstall, PID: os.Getpid(), Started: time.Now(), Log: fmt.Sprint(i)}
-		w, err := j.Begin(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if i > 0 { // the first goes on
-			r.Verdict, r.Ended = Succeeded, time.Now()
-			if err := w.End(r); err != nil {
-				t.Fatal(err)
-			}
-		}
-		logs, err := j.PruneByHand()
-		if err != nil {
-			t.Fatal(err)
-		}
-		gone = append(gone, logs...)
-	}
-	all, err := j.Runs()
-	if err != nil || len(all) > keptByHand+slack || all[0].Log != "0" || all[len(all)-1].Log != "99" || len(all)+len(gone) != 100 {
-		t.Errorf("%d are kept, %d gone, %v", len(all), len(gone), err)
 	}
 }
