@@ -38,7 +38,7 @@ func (a *Agent) adopt(ctx context.Context) {
 			}
 			continue
 		}
-		h := &held{meta: m, dir: d, ready: make(chan struct{})}
+		h := hold(m, d)
 		if !m.Unattended { // what is owed after a deployment is nobody's event
 			h.key = key{m.UID, m.Deployment, m.Event}
 		}
@@ -50,6 +50,7 @@ func (a *Agent) adopt(ctx context.Context) {
 		a.runs.put(h)
 		if d.State(m.UID) == live.Ended { // and the service that started it has said so
 			h.over = true
+			close(h.end)
 			a.forget(h)
 			continue
 		}

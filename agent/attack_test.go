@@ -194,3 +194,42 @@ func TestAUserHasSoManyConnectionsAndNoMore(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Who reads the output in the run's folder is told how the run ended, and what became of one whose process was killed.
+func TestWhoReadsTheOutputHimselfIsToldTheEnd(t *testing.T) {
+	h := newHost(t)
+	goOn := h.held()
+	for deployment, want := range map[string]string{"d-1": "succeeded", "d-2": "interrupted"} {
+		req := h.request(deployment)
+		req.Reads = true
+		s, err := h.client().Start(context.Background(), req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		first, _ := s.Next()
+		f, err := live.Dir(first.Folder).Follow(os.Geteuid(), 0, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if it, err := f.Next(context.Background()); err != nil || string(it.Text) != "one\n" {
+			t.Errorf("%q, %v", it.Text, err)
+		}
+		f.Close()
+		if want == "succeeded" {
+			goOn()
+		} else if m, err := live.Dir(first.Folder).Meta(); err != nil || syscall.Kill(m.PID, syscall.SIGKILL) != nil {
+			t.Fatal(err)
+		}
+		l, err := s.Next()
+		if want == "interrupted" {
+			if !strings.Contains(l.Text, "INTERRUPTED") {
+				t.Errorf("%+v", l)
+			}
+			l, err = s.Next()
+		}
+		if err != nil || l.Type != api.Done || l.Result.Verdict != want {
+			t.Errorf("%+v, %v", l, err)
+		}
+		s.Close()
+	}
+}

@@ -34,7 +34,9 @@ func TestAHookThatWaitsForASilentServiceEndsWhenItIsTold(t *testing.T) {
 	}}}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- a.byService(ctx, engine.Request{Event: "ApplicationStart", Revision: "/nowhere"}, false) }()
+	go func() {
+		done <- a.byService(ctx, engine.Request{Event: "ApplicationStart", Revision: "/nowhere"}, false)
+	}()
 	c := <-asked
 	defer c.Close()
 	cancel()
