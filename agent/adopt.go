@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -27,9 +28,11 @@ const (
 // whose runner was killed.
 func (a *Agent) adopt(ctx context.Context) {
 	dirs, err := live.All(a.live())
-	if err != nil {
+	others, failed := live.All(a.liveOf(-1))
+	if err := errors.Join(err, failed); err != nil {
 		a.Log.Error(err.Error())
 	}
+	dirs = append(dirs, others...)
 	for _, d := range dirs {
 		m, err := d.Meta()
 		if err != nil { // made, and not even started

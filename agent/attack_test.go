@@ -233,3 +233,21 @@ func TestWhoReadsTheOutputHimselfIsToldTheEnd(t *testing.T) {
 		s.Close()
 	}
 }
+
+// Whoever may write into /run without end can bring the host down.
+func TestOtherUsersRunsAreNotInMemoryAndAreFoundAgain(t *testing.T) {
+	h := newHost(t)
+	folder := h.agent.liveOf(os.Geteuid() + 1)
+	if folder != filepath.Join(h.config.Paths.State, "live") {
+		t.Errorf("they are in %s", folder)
+	}
+	d, err := live.Make(folder, live.Meta{ID: "never-begun", UID: os.Geteuid()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.end()
+	h.serve()
+	if _, err := os.Stat(string(d)); err == nil {
+		t.Error("what a service left there is not looked at by the next")
+	}
+}

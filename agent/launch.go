@@ -26,7 +26,7 @@ func (a *Agent) launch(ctx context.Context, h *held, env []string, dir string, p
 	if err = a.makeStore(p.uid); err != nil {
 		a.Log.Warn("records or logs of this run cannot be kept", append(runAttrs(h.meta), journald.Err, err)...)
 	}
-	if h.dir, err = live.Make(a.live(), h.meta); err != nil {
+	if h.dir, err = live.Make(filepath.Dir(string(h.dir)), h.meta); err != nil {
 		return gate, err
 	}
 	defer func() {

@@ -250,7 +250,7 @@ func runAttrs(m live.Meta) []any {
 func (a *Agent) newRun(req api.Request, p peer) *held {
 	event, d := lifecycle.Event(req.Event), deploymentOf(req.Env)
 	m := live.Meta{ID: engine.NewID(event), UID: p.uid, Event: req.Event, Deployment: d.ID, Store: a.store(p.uid).State, Started: time.Now()}
-	h := hold(m, live.Dir(filepath.Join(a.live(), m.ID)))
+	h := hold(m, live.Dir(filepath.Join(a.liveOf(p.uid), m.ID)))
 	h.key = key{p.uid, d.ID, req.Event}
 	return h
 }
