@@ -28,9 +28,11 @@ const (
 // whose runner was killed.
 func (a *Agent) adopt(ctx context.Context) {
 	dirs, err := live.All(a.live())
-	if err != nil {
+	others, failed := live.All(a.liveOf(-1))
+	if err := errors.Join(err, failed); err != nil {
 		a.Log.Error(err.Error())
 	}
+	dirs = append(dirs, others...)
 	for _, d := range dirs {
 		m, err := d.Meta()
 		if err != nil { // made, and not even started
@@ -39,7 +41,7 @@ func (a *Agent) adopt(ctx context.Context) {
 			}
 			continue
 		}
-		h := &held{meta: m, dir: d, ready: make(chan struct{})}
+		h := hold(m, d)
 		if !m.Unattended { // what is owed after a deployment is nobody's event
 			h.key = key{m.UID, m.Deployment, m.Event}
 		}
@@ -51,6 +53,7 @@ func (a *Agent) adopt(ctx context.Context) {
 		a.runs.put(h)
 		if d.State(m.UID) == live.Ended { // and the service that started it has said so
 			h.over = true
+			close(h.end)
 			a.forget(h)
 			continue
 		}

@@ -75,6 +75,15 @@ func New(c Config) *Agent {
 
 func (a *Agent) live() string { return filepath.Join(filepath.Dir(a.Socket), "live") }
 
+// liveOf gives the folder of a user's runs under way: beside the socket, in memory, for the service's own user's. Other users
+// own what is in theirs, and could fill /run with it, which the whole system needs: theirs are on the disk.
+func (a *Agent) liveOf(uid int) string {
+	if uid == os.Geteuid() {
+		return a.live()
+	}
+	return filepath.Join(a.Paths.State, "live")
+}
+
 // Run serves until ctx is done: then it takes no more requests, leaves the runs under way to themselves (each is a
 // process of its own, and the next service finds it), and returns.
 func (a *Agent) Run(ctx context.Context) error {

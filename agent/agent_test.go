@@ -21,7 +21,6 @@ import (
 	"github.com/codedeploy-wingman/wingman/agent/client"
 	"github.com/codedeploy-wingman/wingman/agent/engine"
 	"github.com/codedeploy-wingman/wingman/agent/journal"
-	"github.com/codedeploy-wingman/wingman/agent/lifecycle"
 	"github.com/codedeploy-wingman/wingman/agent/live"
 )
 
@@ -563,87 +562,4 @@ func TestTheLogOfARunIsReadAndNothingElse(t *testing.T) {
 			t.Errorf("%s was opened", path)
 		}
 	}
-}
-
-// What a user puts into a request or into what is his must not reach anything of anybody else's.
-func TestNoRequestLeadsOutOfTheFolderOfRuns(t *testing.T) {
-	h := newHost(t)
-	req := h.request("d-1")
-	req.Event = "/../../outside/x"
-	var refused *api.Error
-	if _, err := h.run(context.Background(), req); !errors.As(err, &refused) || refused.Kind != api.BadInput {
-		t.Errorf("%v", err)
-	}
-	if _, err := live.Make(filepath.Join(h.dir, "run", "live"), live.Meta{ID: "x/../../outside"}); err == nil {
-		t.Error("a folder was made elsewhere")
-	}
-	if _, err := os.Stat(filepath.Join(h.dir, "outside")); err == nil {
-		t.Error("it is there")
-	}
-}
-
-func TestWhatAUserPutsIntoHisRecordsHoldsUpNobody(t *testing.T) {
-	h := newHost(t)
-	h.script("echo out")
-	h.end()
-	user := filepath.Join(h.config.Paths.State, "users", "4242")
-	h.write("state/users/4242/runs/d-1/r.jsonl", fmt.Sprintf(`{"v":1,"type":"begin","run":{"id":"r","deployment":"d-1","event":"ApplicationStart","revision":%q,"started":%q}}`+"\n",
-		filepath.Join(h.dir, "pipes"), time.Now().Format(time.RFC3339)))
-	if err := errors.Join(os.Mkdir(filepath.Join(h.dir, "pipes"), 0o755), syscall.Mkfifo(filepath.Join(h.dir, "pipes", "wingman.yml"), 0o600),
-		syscall.Mkfifo(filepath.Join(user, "runs", "d-1", "pipe.jsonl"), 0o600), syscall.Mkfifo(filepath.Join(user, "runs", "pipe"), 0o600)); err != nil {
-		t.Fatal(err)
-	}
-	lock, err := os.Create(filepath.Join(user, ".repair.lock"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer lock.Close()
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
-		t.Fatal(err)
-	}
-	h.serve()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	h.until("all are followed", func() bool {
-		h.agent.following.mu.Lock()
-		defer h.agent.following.mu.Unlock()
-		return len(h.agent.following.parts) == 2
-	})
-	h.until("the user's follower has stepped", func() bool {
-		h.agent.following.mu.Lock()
-		defer h.agent.following.mu.Unlock()
-		for _, p := range h.agent.following.parts {
-			p.mu.Lock()
-			steps := len(p.steps)
-			p.mu.Unlock()
-			if steps > 0 {
-				return false
-			}
-		}
-		return true
-	})
-	if c, err := h.run(ctx, h.request("d-1")); err != nil || c.text != "out\n" {
-		t.Errorf("%+v, %v", c, err)
-	}
-	if _, err := h.client().Status(ctx); err != nil {
-		t.Error(err)
-	}
-	if _, err := h.client().History(ctx); err != nil {
-		t.Error(err)
-	}
-}
-
-// A hook that runs an event by itself tells nobody; what it holds must be given back all the same.
-func TestWhatAHookDidByItselfIsFollowed(t *testing.T) {
-	h := newHost(t)
-	h.until("the service is at rest", func() bool {
-		h.agent.following.mu.Lock()
-		defer h.agent.following.mu.Unlock()
-		return len(h.agent.following.parts) == 1
-	})
-	if err := journal.New(h.config.Paths.State).Intend(journal.Guard{Deployment: lifecycle.Deployment{ID: "d-1"}, ScalingGroup: "web", Begun: time.Now()}); err != nil {
-		t.Fatal(err)
-	}
-	h.agent.followNew(context.Background())
-	h.until("it is followed", func() bool { s := h.agent.Status(); return len(s.Deployments) == 1 && s.Deployments[0].ID == "d-1" })
 }

@@ -191,7 +191,7 @@ func (a *Agent) due(ctx context.Context, uid int, d engine.Due) {
 		}
 	}
 	m := live.Meta{ID: engine.NewID(d.Event), UID: uid, Event: string(d.Event), Deployment: d.Deployment.ID, Store: a.store(uid).State, Started: time.Now(), Unattended: true}
-	h := &held{meta: m, dir: live.Dir(filepath.Join(a.live(), m.ID)), ready: make(chan struct{})}
+	h := hold(m, live.Dir(filepath.Join(a.liveOf(uid), m.ID)))
 	a.runs.put(h)
 	gate, err := a.launch(ctx, h, nil, "/", p)
 	if err == nil {

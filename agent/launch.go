@@ -32,7 +32,7 @@ func (a *Agent) launch(ctx context.Context, h *held, env []string, dir string, p
 			_ = h.dir.Remove() // else the next service does
 		}
 	}()
-	if h.dir, err = live.Make(a.live(), h.meta); err != nil {
+	if h.dir, err = live.Make(filepath.Dir(string(h.dir)), h.meta); err != nil {
 		return gate, err
 	}
 	gate, end, err := live.NewGate()

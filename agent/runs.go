@@ -42,6 +42,7 @@ type held struct {
 	ready chan struct{} // closed once it is known whether it begins
 	err   error         // why it did not; valid after ready
 	step  string        // that systemd was told of; see tellStep
+	end   chan struct{} // closed once it is over
 
 	mu      sync.Mutex
 	waiting int // clients
@@ -49,6 +50,10 @@ type held struct {
 	told    bool       // to end
 	once    sync.Once  // of the interrupted
 	lost    api.Result // of one whose runner was killed
+}
+
+func hold(m live.Meta, dir live.Dir) *held {
+	return &held{meta: m, dir: dir, ready: make(chan struct{}), end: make(chan struct{})}
 }
 
 func (rs *runs) find(id string) *held {
@@ -187,6 +192,7 @@ func (a *Agent) finish(ctx context.Context, h *held) {
 	if was {
 		return
 	}
+	defer close(h.end)
 	switch h.dir.State(h.meta.UID) {
 	case live.Gone:
 		a.counts.run(h.meta.Event, a.interrupted(h).Verdict)
@@ -261,7 +267,9 @@ func runAttrs(m live.Meta) []any {
 func (a *Agent) newRun(req api.Request, p peer) *held {
 	event, d := lifecycle.Event(req.Event), deploymentOf(req.Env)
 	m := live.Meta{ID: engine.NewID(event), UID: p.uid, Event: req.Event, Deployment: d.ID, Store: a.store(p.uid).State, Started: time.Now()}
-	return &held{meta: m, dir: live.Dir(filepath.Join(a.live(), m.ID)), key: key{p.uid, d.ID, req.Event}, ready: make(chan struct{})}
+	h := hold(m, live.Dir(filepath.Join(a.liveOf(p.uid), m.ID)))
+	h.key = key{p.uid, d.ID, req.Event}
+	return h
 }
 
 // reserve gives the run of a request: a new one, which the caller has to begin, or the one that there is already.

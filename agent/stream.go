@@ -134,7 +134,21 @@ func (a *Agent) begin(w http.ResponseWriter, r *http.Request, h *held, req api.R
 	close(h.ready)
 	a.notices.wake()
 	a.tell()
-	a.follow(r.Context(), out, h, 0, true)
+	a.relay(r.Context(), out, h, req)
+}
+
+// relay streams a run, or to who reads its output himself only its end.
+func (a *Agent) relay(ctx context.Context, out *stream, h *held, req api.Request) {
+	if !req.Reads {
+		a.follow(ctx, out, h, 0, true)
+		return
+	}
+	select {
+	case <-h.end:
+		end, res := h.dir.Ending(h.meta.UID)
+		a.sendEnd(out, h, live.Item{End: end, Result: res})
+	case <-ctx.Done():
+	}
 }
 
 func late(req api.Request) error {
@@ -160,7 +174,7 @@ func (a *Agent) joined(w http.ResponseWriter, r *http.Request, h *held, p peer, 
 		word = "recorded" // and its record could not be kept
 	}
 	if out.send(api.Line{Type: api.Accepted, Run: h.meta.ID, Folder: string(h.dir), Joined: word}) == nil {
-		a.follow(r.Context(), out, h, 0, true)
+		a.relay(r.Context(), out, h, req)
 	}
 }
 
@@ -204,22 +218,29 @@ func (a *Agent) follow(ctx context.Context, out *stream, h *held, from int64, wa
 		if err != nil {
 			return
 		}
-		line := api.Line{Type: api.Output, Text: string(it.Text), Next: it.Next}
-		switch it.End {
-		case live.Ended:
-			line = api.Line{Type: api.Done, Result: &it.Result}
-		case live.NeverStarted:
-			line = api.Line{Type: api.NeverStarted}
-		case live.Gone:
-			res := a.interrupted(h)
-			if res.Verdict == string(journal.Interrupted) { // else it said itself what there was to say
-				_ = out.send(api.Line{Type: api.Output, Text: summary(res), Next: it.Next})
-			}
-			line = api.Line{Type: api.Done, Result: &res}
-		}
-		if out.send(line) != nil || it.End != "" {
+		if it.End != "" {
+			a.sendEnd(out, h, it)
 			return
 		}
+		if out.send(api.Line{Type: api.Output, Text: string(it.Text), Next: it.Next}) != nil {
+			return
+		}
+	}
+}
+
+// sendEnd says how a run ended; there is nothing to be done about a client that does not hear it.
+func (a *Agent) sendEnd(out *stream, h *held, it live.Item) {
+	switch it.End {
+	case live.Ended:
+		_ = out.send(api.Line{Type: api.Done, Result: &it.Result})
+	case live.NeverStarted:
+		_ = out.send(api.Line{Type: api.NeverStarted})
+	case live.Gone:
+		res := a.interrupted(h)
+		if res.Verdict == string(journal.Interrupted) { // else it said itself what there was to say
+			_ = out.send(api.Line{Type: api.Output, Text: summary(res), Next: it.Next})
+		}
+		_ = out.send(api.Line{Type: api.Done, Result: &res})
 	}
 }
 

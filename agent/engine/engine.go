@@ -204,8 +204,8 @@ func (e *Engine) Run(ctx context.Context, req Request, out io.Writer) (run.Resul
 // prune removes records and logs beyond what host.yml keeps. What cannot be removed now is tried again after the next run.
 func (e *Engine) prune(j *journal.Journal, keep int) {
 	gone, _ := j.Prune(keep)
-	for _, folder := range gone {
-		os.RemoveAll(filepath.Join(e.Logs, folder))
+	for _, name := range gone {
+		os.RemoveAll(filepath.Join(e.Logs, name))
 	}
 }
 

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -133,6 +134,28 @@ func TestPruneKeepsTheNewest(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"d-1"}, gone); diff != "" {
 		t.Errorf("d-3 is the newest and d-2 still runs:\n%s", diff)
+	}
+}
+
+func TestPruneKeepsTheNewestRunsByHand(t *testing.T) {
+	j := New(t.TempDir())
+	for i := range manualKept + 3 {
+		r, w := begin(t, j, "", fmt.Sprintf("%04d", i), time.Unix(int64(i), 0))
+		if i == 1 {
+			continue // it still runs
+		}
+		r.Verdict, r.Log = Succeeded, fmt.Sprintf("/logs/manual/it.%d.log", i)
+		if err := w.End(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	gone, err := j.Prune(20)
+	if diff := cmp.Diff([]string{"manual/it.0.log", "manual/it.2.log"}, gone); diff != "" || err != nil {
+		t.Errorf("%v\n%s", err, diff)
+	}
+	all, err := j.Of("")
+	if err != nil || len(all) != manualKept+1 || all[0].ID != "0001" {
+		t.Errorf("%d are left, %v", len(all), err)
 	}
 }
 

@@ -189,6 +189,12 @@ func (d Dir) State(uid int) End {
 	return end
 }
 
+// Ending is State, and the result of one that ended.
+func (d Dir) Ending(uid int) (End, api.Result) {
+	end, res, _ := d.state(uid)
+	return end, res
+}
+
 // Result is how the run came out; false while it goes on.
 func (d Dir) Result(uid int) (api.Result, bool) {
 	var res api.Result
