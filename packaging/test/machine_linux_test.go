@@ -47,6 +47,8 @@ type machine struct {
 	env   []string      // NAME=VALUE
 	after []string      // scripts to go on with, each after a reboot; the disk is kept
 	limit time.Duration // of a script; 0 is 2 minutes
+	bare  bool          // without wingman and its unit: a package brings them
+	debs  string        // Debian packages to add, as a,b
 }
 
 // run boots the machine, runs a script by `sh -e` in it, and gives all that it printed, and its exit status.
@@ -73,8 +75,14 @@ func (m machine) boot(t *testing.T, script string, args ...string) (string, int)
 		limit = 2 * time.Minute
 	}
 	args = append(args, "--timeout", fmt.Sprint(int(limit.Seconds())), "--setenv", machineEnv+"=1")
-	binds := append([]string{filepath.Join(os.Getenv(toolsEnv), "wingman") + ":/usr/bin/wingman:ro",
-		filepath.Join(root, "packaging/wingman.service") + ":/lib/systemd/system/wingman.service:ro"}, m.binds...)
+	binds := m.binds
+	if !m.bare {
+		binds = append([]string{filepath.Join(os.Getenv(toolsEnv), "wingman") + ":/usr/bin/wingman:ro",
+			filepath.Join(root, "packaging/wingman.service") + ":/lib/systemd/system/wingman.service:ro"}, binds...)
+	}
+	if m.debs != "" {
+		args = append(args, "--packages", m.debs)
+	}
 	for _, pkg := range m.tests {
 		name := filepath.Base(pkg) + ".test"
 		binds = append(binds, testBinary(t, pkg, name)+":/t/"+name+":ro")
@@ -96,7 +104,11 @@ func (m machine) boot(t *testing.T, script string, args ...string) (string, int)
 }
 
 // withSystemd runs with-systemd.sh, and gives its output and status.
+// The machine's Debian is another one where WINGMAN_TEST_SUITE says so (bullseye has systemd 247, trixie 257).
 func withSystemd(ctx context.Context, args ...string) (string, int) {
+	if suite := os.Getenv("WINGMAN_TEST_SUITE"); suite != "" {
+		args = append([]string{"--suite", suite}, args...)
+	}
 	cmd := exec.CommandContext(ctx, "bash", append([]string{"./with-systemd.sh"}, args...)...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) } // then it ends the machine
 	cmd.WaitDelay = time.Minute
