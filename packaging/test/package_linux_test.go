@@ -181,7 +181,7 @@ func TestUserDataAndDistributor(t *testing.T) {
 	dir, _ := packages()
 	dist := filepath.Join(dir, newVersion)
 	zipped := unpack(t, filepath.Join(dist, distributed(t, dist)["debian"]))
-	m.binds = append(m.binds, "../user-data.sh:/user-data.sh:ro", zipped+":/ssm:ro")
+	m.binds = append(m.binds, "../image/user-data.sh:/user-data.sh:ro", zipped+":/ssm:ro")
 	sum := sumOf(t, filepath.Join(dir, oldVersion, "codedeploy-wingman_"+oldVersion+"_amd64.deb"))
 	out := m.ok(t, `export PACKAGE=/p/old.deb SHA256=`+sum+`
 for i in 1 2; do sh /user-data.sh >/tmp/out 2>/dev/null; tail -1 /tmp/out; done
