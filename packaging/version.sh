@@ -6,8 +6,8 @@
 # With .dirty at the end where files differ from the commit.
 set -eu
 cd "$(dirname "$0")/.."
-if ! git rev-parse --git-dir >/dev/null 2>&1; then
-  echo "cannot tell the version: this is no git checkout; say it: make package VERSION=0.1.0" >&2
+if ! why=$(git rev-parse --git-dir 2>&1); then
+  echo "cannot tell the version: $why; say it: make package VERSION=0.1.0" >&2
   exit 1
 fi
 hash=$(git rev-parse --short=7 HEAD)

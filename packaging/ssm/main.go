@@ -40,7 +40,7 @@ var platforms = map[string][]string{
 // architectures says by which part of a package's name it is for which of SSM's architectures.
 var architectures = map[string]string{"amd64": "x86_64", "x86_64": "x86_64", "arm64": "arm64", "aarch64": "arm64"}
 
-// Manifest is what Distributor reads.
+// manifest is what Distributor reads.
 type manifest struct {
 	SchemaVersion string                                          `json:"schemaVersion"`
 	Version       string                                          `json:"version"`
@@ -103,32 +103,16 @@ func (m *manifest) add(file, format string, at time.Time) error {
 	if arch == "" {
 		return fmt.Errorf("cannot tell the architecture of %s", file)
 	}
-	var b bytes.Buffer
-	w := zip.NewWriter(&b)
-	for _, f := range []struct {
-		name string
-		data []byte
-		mode os.FileMode
-	}{
+	packed, err := archive(at, []entry{
 		{"install.sh", install, 0o755}, {"uninstall.sh", uninstall, 0o755},
 		{"update.sh", install, 0o755}, // for Distributor's in-place update: the same, it installs over what is there
 		{filepath.Base(file), data, 0o644},
-	} {
-		h := &zip.FileHeader{Name: f.name, Method: zip.Deflate, Modified: at}
-		h.SetMode(f.mode)
-		part, err := w.CreateHeader(h)
-		if err != nil {
-			return err
-		}
-		if _, err := part.Write(f.data); err != nil {
-			return err
-		}
-	}
-	if err := w.Close(); err != nil {
+	})
+	if err != nil {
 		return err
 	}
 	name := fmt.Sprintf("codedeploy-wingman-ssm-%s-%s-%s.zip", m.Version, strings.TrimPrefix(format, "."), arch) // a new version must have new names
-	sum := sha256.Sum256(b.Bytes())
+	sum := sha256.Sum256(packed)
 	m.Files[name] = map[string]map[string]string{"checksums": {"sha256": hex.EncodeToString(sum[:])}}
 	for _, p := range platforms[format] {
 		if m.Packages[p] == nil {
@@ -136,5 +120,29 @@ func (m *manifest) add(file, format string, at time.Time) error {
 		}
 		m.Packages[p]["_any"][arch] = map[string]any{"file": name}
 	}
-	return os.WriteFile(filepath.Join(filepath.Dir(file), name), b.Bytes(), 0o644)
+	return os.WriteFile(filepath.Join(filepath.Dir(file), name), packed, 0o644)
+}
+
+type entry struct {
+	name string
+	data []byte
+	mode os.FileMode
+}
+
+func archive(at time.Time, entries []entry) ([]byte, error) {
+	var b bytes.Buffer
+	w := zip.NewWriter(&b)
+	for _, e := range entries {
+		h := &zip.FileHeader{Name: e.name, Method: zip.Deflate, Modified: at}
+		h.SetMode(e.mode)
+		part, err := w.CreateHeader(h)
+		if err == nil {
+			_, err = part.Write(e.data)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	err := w.Close()
+	return b.Bytes(), err
 }

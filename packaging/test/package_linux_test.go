@@ -135,8 +135,10 @@ of web for d-HELD00001: intended
 inactive not-found
 begin
 end
+held
 exit 0
 kept: settings state logs
+/tmp/held
 == reinstall
 enabled active wingman NEW
 edited
@@ -311,6 +313,9 @@ func TestVersions(t *testing.T) {
 		}
 	}
 	out, err := exec.Command("../version.sh").CombinedOutput()
+	if bytes.HasPrefix(out, []byte("cannot tell the version: ")) && bytes.Contains(out, []byte("make package VERSION=")) {
+		return // a shallow checkout, or none: it says what to type
+	}
 	if err != nil || !regexp.MustCompile(`^[0-9]+\.[0-9]+\.[0-9]+(~dev\.[0-9]+\+g[0-9a-f]+(\.dirty)?)?\n$`).Match(out) {
 		t.Errorf("%s %v", out, err)
 	}
