@@ -210,6 +210,23 @@ host.yml
 	}
 }
 
+// Distributor's "uninstall and reinstall" keeps settings, by rpm too, which would set them aside.
+func TestDistributorByRpm(t *testing.T) {
+	t.Parallel()
+	m := packaged(t)
+	dir, _ := packages()
+	dist := filepath.Join(dir, newVersion)
+	m.debs = "rpm"
+	m.binds = append(m.binds, unpack(t, filepath.Join(dist, distributed(t, dist)["amazon"]))+":/ssm:ro")
+	out := m.ok(t, `printf '#!/bin/sh\n[ "$1" != -U ] || set -- "$@" --nodeps\nexec /usr/bin/rpm "$@"\n' >/usr/local/bin/rpm; chmod +x /usr/local/bin/rpm # Debian's does not know who has /bin/sh
+cd /ssm; say() { echo "$1 $(systemctl is-active wingman) $(cat /etc/wingman/host.yml | tail -1 | cut -c1-22)"; }
+sh install.sh >/dev/null 2>&1; echo 'guard: {mode: observe}' >/etc/wingman/host.yml
+for s in uninstall.sh install.sh update.sh uninstall.sh; do sh $s >/dev/null 2>&1; say $s; done`)
+	if want := "uninstall.sh inactive guard: {mode: observe}\ninstall.sh active guard: {mode: observe}\nupdate.sh active guard: {mode: observe}\nuninstall.sh inactive guard: {mode: observe}\n"; out != want {
+		t.Errorf("got\n%s", out)
+	}
+}
+
 // distributed holds manifest.json against the zips, and gives each platform's, on x86_64.
 func distributed(t *testing.T, dist string) map[string]string {
 	t.Helper()
