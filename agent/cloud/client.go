@@ -6,6 +6,7 @@ package cloud
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/http"
 	"os"
@@ -123,9 +124,16 @@ func patient() aws.Retryer {
 	return retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts, o.MaxBackoff = attempts, maxBackoff })
 }
 
-// starting gives a context of its own: what the first caller has no time for would be missing for all.
+// starting gives a context with a deadline of its own: what the first caller has no time for would be missing for all. A
+// program that is told to end does not wait for it.
 func starting(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(ctx), 2*answerTimeout)
+	own, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*answerTimeout)
+	stop := context.AfterFunc(ctx, func() {
+		if errors.Is(ctx.Err(), context.Canceled) {
+			cancel()
+		}
+	})
+	return own, func() { stop(); cancel() }
 }
 
 // region asks the instance where it is.

@@ -132,7 +132,7 @@ done
 runner() { for d in /run/wingman/live/*; do if grep -q "\"$1\"" $d/meta.json; then sed 's/.*"pid":\([0-9]*\).*/\1/' $d/meta.json; fi; done; }
 check() {
   is 'exit code' "$(ended /srv/$1)" 1
-  is last "$(tail -n 1 /srv/$1/out)" "verdict: ApplicationStart INTERRUPTED: wingman's own process was killed in the middle of it"
+  is last "$(tail -n 1 /srv/$1/out)" "verdict: ApplicationStart INTERRUPTED: wingman itself was ended in the middle of it"
   is record "$(record d-$1)" 'ApplicationStart interrupted'
   gone() { not kill -0 $(cat /srv/$1/child); }; await gone $1
 }
@@ -315,7 +315,7 @@ cat >/home/eve/links <<'END'
 #!/bin/sh
 echo began
 while [ ! -e /home/eve/go ]; do sleep 0.05; done
-d=$(echo /run/wingman/live/*/run); cd "$d" || exit 9
+d=$(echo /var/lib/wingman/live/*/run); cd "$d" || exit 9
 for f in now output.0 output.1 output.999999 result.json; do rm -f $f; ln -s /root/secret $f; done
 mkfifo readers.new; mv readers.new started
 echo after
@@ -325,7 +325,7 @@ rm /srv/eve/wingman.yml; echo '{version: 1, events: {ApplicationStart: [{script:
 as 'DEPLOYMENT_ID=d-1 timeout 30 wingman hook ApplicationStart --revision /srv/eve' >/srv/out 2>&1 &
 await grep -q began /srv/out; touch /home/eve/go
 wait $! || :
-is 'what was put there' "$(readlink /run/wingman/live/*/run/output.0)" /root/secret
+is 'what was put there' "$(readlink /var/lib/wingman/live/*/run/output.0)" /root/secret
 hasnt /srv/out precious
 wingman status >/srv/out 2>&1; hasnt /srv/out precious
 wingman history >/srv/out 2>&1; hasnt /srv/out precious
@@ -334,7 +334,7 @@ is 'the secret' "$(stat -c %U:%a /root/secret) $(cat /root/secret)" 'root:600 pr
 for dir in /var/lib/wingman/users/$uid /var/log/wingman/users/$uid; do
   as "find $dir -type f" | while read f; do as "rm $f; ln -s /root/secret $f"; done
 done
-run=$(ls /run/wingman/live | head -n 1)
+run=$(ls /var/lib/wingman/live | head -n 1)
 wingman history >/srv/out 2>&1 || :; hasnt /srv/out 'root only'
 wingman logs $run >/srv/out 2>&1 || :; hasnt /srv/out precious
 wingman logs d-1 >/srv/out 2>&1 || :; hasnt /srv/out precious
