@@ -46,8 +46,8 @@ func (a *Agent) adopt(ctx context.Context) {
 			h.key = key{m.UID, m.Deployment, m.Event}
 		}
 		close(h.ready)
-		if d.State(m.UID) == live.NeverStarted {
-			_ = d.Remove()
+		if d.State(m.UID) == live.NeverStarted { // kept: a client that was told of it has to see that nothing was done
+			time.AfterFunc(keepEnded, func() { _ = d.Remove() })
 			continue
 		}
 		a.runs.put(h)
@@ -69,6 +69,7 @@ func (a *Agent) attend(ctx context.Context, h *held) {
 		if time.Since(began) > comeBack && !h.awaited() {
 			a.abandon(h, "nobody waits for it any more: whoever called wingman ended while the service was being restarted")
 		}
+		a.tellStep(h)
 		select {
 		case <-time.After(adoptedLook):
 		case <-ctx.Done():
@@ -94,14 +95,18 @@ func (h *held) awaited() bool {
 	return false
 }
 
+// stopLimit bounds how long somebody waits for the end of what a killed runner left: what ignores TERM gets KILL from
+// systemd after stopWait, whoever waits.
+const stopLimit = 3 * time.Second
+
 // stopScope ends what a killed runner left running.
 func (a *Agent) stopScope(h *held) {
 	if a.Scopes == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), stopWait+10*time.Second) // the service may be about to end; the rest must not live on unseen
+	ctx, cancel := context.WithTimeout(context.Background(), stopLimit) // the service may be about to end; the rest must not live on unseen
 	defer cancel()
-	if err := a.Scopes.Stop(ctx, h.scope()); err != nil {
+	if err := a.Scopes.Stop(ctx, h.scope()); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		a.Log.Error("cannot end what an interrupted run left", append(runAttrs(h.meta), journald.Err, err)...)
 	}
 }
@@ -117,8 +122,8 @@ func (a *Agent) closeRecord(h *held, why string) journal.Run {
 	if err != nil { // it could not be kept
 		rec = journal.Run{ID: h.meta.ID, Deployment: lifecycle.Deployment{ID: h.meta.Deployment}, Event: lifecycle.Event(h.meta.Event), Started: h.meta.Started, Reason: why, Verdict: journal.Interrupted}
 	}
-	if rec.Ended.IsZero() {
-		rec.Ended = time.Now()
+	if rec.Ended.IsZero() { // else it came to its end, and only that could not be told
+		rec.Verdict, rec.Reason, rec.Ended = journal.Interrupted, why, time.Now()
 	}
 	return rec
 }
@@ -147,16 +152,21 @@ func openLog(path, logs string) (*os.File, error) {
 }
 
 // tail gives the end of a file, for a log line.
-func tail(path string) string {
-	f, err := os.Open(path)
-	if err != nil {
-		return ""
-	}
-	defer f.Close()
+func tail(f *os.File) string {
 	const most = 2 << 10
 	if info, err := f.Stat(); err == nil && info.Size() > most {
 		_, _ = f.Seek(-most, io.SeekEnd)
 	}
 	b, _ := io.ReadAll(io.LimitReader(f, most))
-	return strings.TrimSpace(string(b))
+	return strings.TrimSpace(strings.ToValidUTF8(string(b), "\uFFFD"))
+}
+
+// stderr is what a runner said that could not say it in its output: a panic.
+func (h *held) stderr() string {
+	f, err := os.Open(filepath.Join(string(h.dir), "stderr"))
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	return tail(f)
 }

@@ -390,6 +390,42 @@ func TestARunWhoseProcessIsKilledIsInterruptedAndSaidSo(t *testing.T) {
 	}
 }
 
+// The service was killed after it had told the client that the run is accepted, and before it began: see begin.
+func TestTheClientOfARunThatNeverBeganCanSeeThatAfterARestart(t *testing.T) {
+	h := newHost(t)
+	h.end()
+	d, err := live.Make(filepath.Join(h.dir, "run", "live"), live.Meta{ID: "r-1", UID: os.Geteuid(), Event: "ApplicationStart", Deployment: "d-1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lock, err := d.Lock(os.Geteuid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	lock.Close()
+	h.serve()
+	f, err := d.Follow(os.Geteuid(), 0, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if it, err := f.Next(context.Background()); err != nil || it.End != live.NeverStarted {
+		t.Errorf("%+v, %v", it, err)
+	}
+	h.script("true")
+	if c := h.must(h.request("d-1")); c.last.Result.Verdict != "succeeded" || c.first.Run == "r-1" {
+		t.Errorf("%+v", c)
+	}
+}
+
+func TestARunThatEndedAndCouldNotSaySoCameOutAsRecorded(t *testing.T) {
+	h := newHost(t)
+	h.script("rm -r " + filepath.Join(h.dir, "run", "live") + "/*/run/result*; echo through")
+	if c := h.must(h.request("d-1")); c.last.Result.Verdict != "succeeded" || c.text != "through\n" {
+		t.Errorf("%q, %+v", c.text, c.last.Result)
+	}
+}
+
 func TestWhatTheServiceDoesNotTakeRunsInTheCallersProcess(t *testing.T) {
 	h := newHost(t)
 	h.script("true")

@@ -43,6 +43,8 @@ var may = map[string]string{
 	"agent/cli":             "problem lifecycle proc appspec journal check guard plan run lint engine cloud rehearsal hooks api client live agent scope journald",
 	"cmd/wingman":           "cli",
 	"hooks":                 "",
+	"packaging/docgen":      "cli",
+	"packaging/ssm":         "",
 	"packaging/test":        "",
 }
 

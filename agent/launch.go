@@ -26,15 +26,15 @@ func (a *Agent) launch(ctx context.Context, h *held, env []string, dir string, p
 	if err = a.makeStore(p.uid); err != nil {
 		a.Log.Warn("records or logs of this run cannot be kept", append(runAttrs(h.meta), journald.Err, err)...)
 	}
-	if h.dir, err = live.Make(filepath.Dir(string(h.dir)), h.meta); err != nil {
-		return gate, err
-	}
 	defer func() {
 		if err != nil {
 			gate.Shut()
 			_ = h.dir.Remove() // else the next service does
 		}
 	}()
+	if h.dir, err = live.Make(filepath.Dir(string(h.dir)), h.meta); err != nil {
+		return gate, err
+	}
 	gate, end, err := live.NewGate()
 	if err != nil {
 		return gate, err
@@ -98,13 +98,32 @@ func (a *Agent) reap(ctx context.Context, h *held, proc *os.Process) {
 		_, _ = proc.Wait()
 		close(done)
 	}()
-	select {
-	case <-done:
-		<-h.ready
-		if h.err == nil {
-			a.finish(ctx, h)
+	look := time.NewTicker(stepLook)
+	defer look.Stop()
+	for {
+		select {
+		case <-done:
+			<-h.ready
+			if h.err == nil {
+				a.finish(ctx, h)
+			}
+			return
+		case <-look.C:
+			a.tellStep(h)
+		case <-a.draining:
+			return
 		}
-	case <-a.draining:
+	}
+}
+
+// stepLook is how often is looked which step a run is at, for `systemctl status`.
+const stepLook = time.Second
+
+// tellStep tells systemd of a run's next step. Only the goroutine that waits for the run's end calls it.
+func (a *Agent) tellStep(h *held) {
+	if step := h.dir.Now(h.meta.UID); step != h.step {
+		h.step = step
+		a.tell()
 	}
 }
 

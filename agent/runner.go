@@ -8,7 +8,9 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/codedeploy-wingman/wingman/agent/api"
 	"github.com/codedeploy-wingman/wingman/agent/engine"
@@ -23,6 +25,10 @@ const (
 	runnerGate = 3
 	runnerLock = 4
 )
+
+// stopSettle is how long after it was told to end a run begins nothing: where systemd stops the scope it goes on to tell what
+// it finds there for a moment, and on_failure is not meant.
+const stopSettle = 200 * time.Millisecond
 
 // RunnerMain is the process that executes one run: the very same engine as in a caller's own process, apart from both
 // the service and the caller, so that the run goes on whatever becomes of the service. It says all that it has to say
@@ -56,18 +62,26 @@ func RunnerMain() error {
 	return err
 }
 
-// execute does what is ordered.
+// execute does what is ordered, until it is told to stop.
 func execute(order live.Order, r *live.Runner, stop <-chan os.Signal) api.Result {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
+	var told atomic.Int64
 	go func() {
 		<-stop
+		told.Store(time.Now().UnixNano())
 		why := order.Dir.Why()
 		if why == "" {
 			why = "the host goes down, or somebody stopped the run's scope or its process"
 		}
 		cancel(errors.New(why))
 	}()
+	begin := func(step string) {
+		r.Now(step)
+		if at := told.Load(); at != 0 {
+			<-time.After(stopSettle - time.Since(time.Unix(0, at)))
+		}
+	}
 	umask(order.Request.Umask)
 	for _, n := range order.Notes {
 		fmt.Fprintln(r, "wingman: "+n)
@@ -77,12 +91,12 @@ func execute(order live.Order, r *live.Runner, stop <-chan os.Signal) api.Result
 	var res run.Result
 	var err error
 	if len(order.After) > 0 {
-		req := engine.AfterRequest{ID: order.ID, Begin: r.Now}
+		req := engine.AfterRequest{ID: order.ID, Begin: begin}
 		if err = json.Unmarshal(order.After, &req.Due); err == nil {
 			res, err = e.After(ctx, req, r)
 		}
 	} else {
-		res, err = e.Run(ctx, engine.Request{Event: lifecycle.Event(order.Request.Event), Revision: order.Request.Revision, Env: os.Environ(), ID: order.ID, Begin: r.Now}, r)
+		res, err = e.Run(ctx, engine.Request{Event: lifecycle.Event(order.Request.Event), Revision: order.Request.Revision, Env: os.Environ(), ID: order.ID, Begin: begin}, r)
 	}
 	if err != nil {
 		return api.Result{Error: err.Error(), ExitCode: api.ExitCode("")}

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -40,6 +41,7 @@ type held struct {
 	key   key
 	ready chan struct{} // closed once it is known whether it begins
 	err   error         // why it did not; valid after ready
+	step  string        // that systemd was told of; see tellStep
 	end   chan struct{} // closed once it is over
 
 	mu      sync.Mutex
@@ -196,12 +198,13 @@ func (a *Agent) finish(ctx context.Context, h *held) {
 		a.counts.run(h.meta.Event, a.interrupted(h).Verdict)
 	case live.Ended:
 		res, _ := h.dir.Result(h.meta.UID)
-		level := a.Log.Info
-		if res.ExitCode != 0 {
-			level = a.Log.Warn
-		}
 		a.counts.run(h.meta.Event, orElse(res.Verdict, "refused"))
-		level(fmt.Sprintf("%s %s", h.meta.Event, ended(res)), runAttrs(h.meta)...)
+		text := fmt.Sprintf("%s %s", h.meta.Event, ended(res))
+		if res.ExitCode == 0 {
+			a.Log.Info(text, runAttrs(h.meta)...)
+		} else { // the journal may be shipped off the host, which may not live long
+			a.Log.Warn(text, append(runAttrs(h.meta), "summary", a.summaryOf(h, res))...)
+		}
 	}
 	a.tell()
 	a.rest()
@@ -233,6 +236,20 @@ func (a *Agent) forget(h *held) {
 			a.Log.Warn("cannot remove what an ended run left", append(runAttrs(h.meta), journald.Err, err)...)
 		}
 	})
+}
+
+// summaryOf gives the end of a failed run's log, which is its summary.
+func (a *Agent) summaryOf(h *held, res api.Result) string {
+	var rec journal.Run
+	if json.Unmarshal(res.Run, &rec) != nil || rec.Log == "" {
+		return res.Error
+	}
+	f, err := openLog(rec.Log, a.store(h.meta.UID).Logs)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	return tail(f)
 }
 
 func ended(res api.Result) string {

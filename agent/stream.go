@@ -244,13 +244,16 @@ func (a *Agent) sendEnd(out *stream, h *held, it live.Item) {
 	}
 }
 
-// interrupted closes the record of a run whose runner was killed, and ends what it left running.
+// interrupted closes the record of a run whose runner was killed, and ends what it left running. A run that had come to
+// its end by then, and could only not say so, came out as its record says.
 func (a *Agent) interrupted(h *held) api.Result {
 	h.once.Do(func() {
 		why := "wingman's own process was killed in the middle of it"
-		a.Log.Error("interrupted: "+why, append(runAttrs(h.meta), "stderr", tail(string(h.dir)+"/stderr"))...)
-		a.stopScope(h)
 		rec := a.closeRecord(h, why)
+		a.Log.Error(string(rec.Verdict)+", and its own process was gone: "+rec.Reason, append(runAttrs(h.meta), "stderr", h.stderr())...)
+		if rec.Verdict == journal.Interrupted {
+			a.stopScope(h)
+		}
 		b, _ := json.Marshal(rec) // a record of ours can be written
 		h.lost = api.Result{V: api.Version, Verdict: string(rec.Verdict), ExitCode: api.ExitCode(string(rec.Verdict)), Run: b}
 	})

@@ -33,8 +33,8 @@ func (a *app) client() *client.Client {
 	return c
 }
 
-// Why a client ends a run: the CodeDeploy agent sends TERM when an event's timeout is over.
-const toldToEnd = "wingman hook was told to end, as the CodeDeploy agent does at the timeout in appspec.yml"
+// Why a client ends a run. Who sent TERM is not known.
+const toldToEnd = "wingman hook was told to end: the CodeDeploy agent does that at the timeout in appspec.yml, and a host that goes down"
 
 // cancelLimit bounds how long the service may take to hear that a run is to end, before its process is told directly.
 const cancelLimit = 3 * time.Second

@@ -75,6 +75,9 @@ func (a *app) root() *cobra.Command {
 	return root
 }
 
+// Command is the whole command line, for what documents it.
+func Command() *cobra.Command { return (&app{Streams: Std()}).root() }
+
 // engine makes the engine for this host's paths.
 func (a *app) engine() *engine.Engine {
 	e := &engine.Engine{Paths: engine.PathsFrom(a.Getenv)}
@@ -83,6 +86,9 @@ func (a *app) engine() *engine.Engine {
 	}
 	return e
 }
+
+// linked is the version that the linker was given: -X …/agent/cli.linked=0.1.0. Nothing else sets it.
+var linked string
 
 // thisBuild says which wingman this is.
 func thisBuild() (v struct {
@@ -96,6 +102,9 @@ func thisBuild() (v struct {
 		v.Go = info.GoVersion
 		if info.Main.Version != "" && info.Main.Version != "(devel)" {
 			v.Wingman = info.Main.Version
+		}
+		if linked != "" {
+			v.Wingman = linked
 		}
 		for _, s := range info.Settings {
 			if s.Key == "vcs.revision" {

@@ -108,9 +108,18 @@ func All(live string) ([]Dir, error) {
 // Remove forgets the run.
 func (d Dir) Remove() error { return os.RemoveAll(string(d)) }
 
-// Cancel says why the run is to be ended, for the runner to read when it is told to end; the first reason counts.
+// Cancel says why the run is to be ended, for the runner to read when it is told to end; the first reason counts. The
+// run's user may say it, too, where there is no service: in the runner's own part.
 func (d Dir) Cancel(why string) error {
-	f, err := os.OpenFile(d.path("cancel"), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	err := say(d.path("cancel"), why)
+	if errors.Is(err, os.ErrPermission) {
+		err = say(filepath.Join(d.Runs(), "cancel"), why)
+	}
+	return err
+}
+
+func say(file, why string) error {
+	f, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 	if errors.Is(err, os.ErrExist) {
 		return nil
 	}
@@ -123,7 +132,10 @@ func (d Dir) Cancel(why string) error {
 
 // Why reads it; "" where nobody said.
 func (d Dir) Why() string {
-	b, _ := os.ReadFile(d.path("cancel"))
+	b, err := os.ReadFile(d.path("cancel"))
+	if err != nil {
+		b, _ = os.ReadFile(filepath.Join(d.Runs(), "cancel"))
+	}
 	return string(b)
 }
 

@@ -52,18 +52,42 @@ func (g Gate) Shut() { g.w.Close() }
 // Runner is a run, from its own side.
 type Runner struct {
 	Spool
-	dir Dir
+	dir    Dir
+	result *os.File // to be, with room for it
 }
+
+// What is reserved on the tmpfs before a run begins, since its script may fill it: how it came out, which says little, and
+// the first of its output.
+const (
+	resultRoom = 64 << 10
+	outputRoom = 64 << 10
+)
 
 // Begin says that the run has begun. Nothing of it may be done before.
 func Begin(d Dir) (*Runner, error) {
-	f, err := os.OpenFile(filepath.Join(d.Runs(), "started"), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	r := &Runner{Spool: Spool{dir: d.Runs()}, dir: d}
+	err := r.next()
+	if err == nil {
+		err = reserve(r.f, outputRoom)
+	}
+	if err == nil {
+		r.result, err = os.OpenFile(r.resultFile()+".new", os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	}
+	if err == nil {
+		err = reserve(r.result, resultRoom)
+	}
+	var f *os.File
+	if err == nil {
+		f, err = os.OpenFile(filepath.Join(d.Runs(), "started"), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot say that the run begins: %w", err)
 	}
 	f.Close()
-	return &Runner{Spool: Spool{dir: d.Runs()}, dir: d}, nil
+	return r, nil
 }
+
+func (r *Runner) resultFile() string { return filepath.Join(r.dir.Runs(), "result.json") }
 
 // Now says what the run does now.
 func (r *Runner) Now(step string) {
@@ -74,14 +98,31 @@ func (r *Runner) Now(step string) {
 func (r *Runner) End(res api.Result) error {
 	r.Spool.Close()
 	res.V = api.Version
-	b, err := json.Marshal(res)
+	err := r.say(res)
+	if err != nil { // there is room for that much
+		res.Run = nil
+		err = r.say(res)
+	}
+	err = errors.Join(err, r.result.Close())
 	if err == nil {
-		err = replace(filepath.Join(r.dir.Runs(), "result.json"), b)
+		err = os.Rename(r.resultFile()+".new", r.resultFile())
 	}
 	if err != nil {
 		return fmt.Errorf("cannot say how the run came out: %w", err)
 	}
 	return nil
+}
+
+// say writes the result where it is not looked for yet.
+func (r *Runner) say(res api.Result) error {
+	b, err := json.Marshal(res)
+	if err == nil {
+		_, err = r.result.WriteAt(b, 0)
+	}
+	if err == nil {
+		err = r.result.Truncate(int64(len(b)))
+	}
+	return err
 }
 
 // ParseOrder reads an order, as it came through the gate; false where the gate was shut.

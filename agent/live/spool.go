@@ -1,12 +1,14 @@
 package live
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"sort"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -34,17 +36,24 @@ func (s *Spool) Write(p []byte) (int, error) {
 	n := len(p)
 	for len(p) > 0 && s.err == nil {
 		if s.f == nil || s.used >= segmentSize {
-			s.next()
+			s.keep(s.next())
 			continue
 		}
 		part := p[:min(int64(len(p)), segmentSize-s.used)]
 		m, err := s.f.Write(part)
 		s.at, s.used = s.at+int64(m), s.used+int64(m)
-		if p = p[m:]; err != nil {
-			s.err = fmt.Errorf("cannot keep the output for who waits: %w", err)
+		if p = p[m:]; errors.Is(err, syscall.ENOSPC) {
+			err = s.makeRoom(err)
 		}
+		s.keep(err)
 	}
 	return n, nil
+}
+
+func (s *Spool) keep(err error) {
+	if err != nil {
+		s.err = fmt.Errorf("cannot keep the output for who waits: %w", err)
+	}
 }
 
 // Err is the first error that kept something from the spool.
@@ -53,27 +62,54 @@ func (s *Spool) Err() error { return s.err }
 // Close closes the last file.
 func (s *Spool) Close() {
 	if s.f != nil {
+		_ = s.f.Truncate(s.used) // what was reserved beyond is given back
 		s.f.Close()
 	}
 	s.f = nil
 }
 
 // next begins a file, and drops the oldest if there are too many.
-func (s *Spool) next() {
+func (s *Spool) next() error {
 	s.Close()
 	f, err := os.OpenFile(segment(s.dir, s.at), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 	if err != nil {
-		s.err = fmt.Errorf("cannot keep the output for who waits: %w", err)
-		return
+		return err
 	}
 	s.f, s.used, s.kept = f, 0, append(s.kept, s.at)
 	for len(s.kept) > keptRead && (attended(s.dir) || len(s.kept) > keptUnread) {
-		for end := time.Now().Add(patience); s.wanted() && time.Now().Before(end); {
-			time.Sleep(time.Millisecond) // flock has no deadline; whoever writes waits anyway
-		}
-		_ = os.Remove(segment(s.dir, s.kept[0])) // else it stays until the run is forgotten
-		s.kept = s.kept[1:]
+		s.drop()
 	}
+	return nil
+}
+
+// drop removes the oldest file, once nobody reads it.
+func (s *Spool) drop() {
+	for end := time.Now().Add(patience); s.wanted() && time.Now().Before(end); {
+		time.Sleep(time.Millisecond) // flock has no deadline; whoever writes waits anyway
+	}
+	_ = os.Remove(segment(s.dir, s.kept[0])) // else it stays until the run is forgotten
+	s.kept = s.kept[1:]
+}
+
+// makeRoom drops all but the file that is written, where something else has filled the tmpfs; who reads is waited for. It
+// gives full, which is why, if there is nothing to drop.
+func (s *Spool) makeRoom(full error) error {
+	if s.used > 0 { // an empty file needs no room
+		if err := s.next(); err != nil {
+			return err
+		}
+	}
+	if len(s.kept) < 2 {
+		return full
+	}
+	newest := segment(s.dir, s.at)
+	for end := time.Now().Add(patience); attended(s.dir) && !locked(newest) && time.Now().Before(end); {
+		time.Sleep(time.Millisecond) // as in drop
+	}
+	for len(s.kept) > 1 {
+		s.drop()
+	}
+	return nil
 }
 
 // wanted says whether somebody who waits for the run has still to read the oldest file. A reader has that file locked in

@@ -175,6 +175,27 @@ func TestCancel(t *testing.T) {
 	}
 }
 
+// systemd tells a scope's script and its runner at once, and the script may be quicker.
+func TestCancelThatTheScriptHeardOfFirst(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("systemd is Linux'")
+	}
+	for end, signal := range map[string]string{"kill -TERM $$": "SIGTERM", "exit 143": ""} {
+		path := script(t, "s.sh", "#!/bin/sh\n"+end+"\n")
+		for _, told := range []bool{true, false} {
+			ctx, cancel := context.WithCancel(context.Background())
+			if told {
+				time.AfterFunc(300*time.Millisecond, cancel)
+			}
+			e := Run(ctx, Spec{Argv: []string{path}, Script: true, Output: io.Discard})
+			cancel()
+			if told != (e.How == Cancelled) || e.Signal != signal {
+				t.Errorf("%q, told: %v: %+v", end, told, e)
+			}
+		}
+	}
+}
+
 func TestUser(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root may run a step as another user")

@@ -41,7 +41,11 @@ func run(ctx context.Context, s Spec) Ending {
 		return notStarted(err.Error())
 	}
 	go out.copy()
-	defer group.remove()
+	defer func() {
+		if ctx.Err() == nil { // else systemd may just be going through the scope, gives up on what vanishes meanwhile, and kills all
+			group.remove()
+		}
+	}()
 	l := watch(p, group)
 	e := l.supervise(ctx, s)
 	e.PID = p.Pid
@@ -80,16 +84,36 @@ func (l *leader) supervise(ctx context.Context, s Spec) Ending {
 	var e Ending
 	select {
 	case <-l.exited:
+		if l.toldToo(ctx) {
+			return l.stop(Ending{How: Cancelled, Reason: WhyCancelled(ctx)}, s.Grace)
+		}
 		return l.byItself()
 	case <-timeout:
 		e = Ending{How: TimedOut, Reason: "timed out after " + short(s.Timeout)}
 	case <-ctx.Done():
 		e = Ending{How: Cancelled, Reason: WhyCancelled(ctx)}
 	}
-	if waitExit(l.pid, false) { // it was quicker
+	if waitExit(l.pid, false) && !(e.How == Cancelled && endedByTerm(l.pid)) { // it was quicker
 		return l.byItself()
 	}
 	return l.stop(e, s.Grace)
+}
+
+// termWait is how much later we may hear of a TERM that the process itself was sent: a busy machine is slow to wake us.
+const termWait = time.Second
+
+// toldToo says whether a process that ended by a TERM of somebody else's was told at the same time as we are: whoever stops
+// the scope, or the host, tells all that is in it, and the process may be quicker.
+func (l *leader) toldToo(ctx context.Context) bool {
+	if !endedByTerm(l.pid) {
+		return false
+	}
+	select {
+	case <-ctx.Done():
+		return true
+	case <-time.After(termWait):
+		return false
+	}
 }
 
 // byItself reaps a leader that ended without our doing.

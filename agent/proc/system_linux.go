@@ -33,6 +33,19 @@ func waitExit(pid int, block bool) bool {
 	}
 }
 
+// endedByTerm says whether a process that has ended, and is not reaped yet, did so by TERM, or with the exit code that
+// stands for it (128 + 15), as a JVM does. Its status is the last field of proc(5)'s stat, 0 where it may not be seen.
+func endedByTerm(pid int) bool {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	f := bytes.Fields(b)
+	if err != nil || len(f) == 0 {
+		return false
+	}
+	status, _ := strconv.Atoi(string(f[len(f)-1]))
+	ws := unix.WaitStatus(status)
+	return ws.Signaled() && ws.Signal() == unix.SIGTERM || ws.Exited() && ws.ExitStatus() == 128+int(unix.SIGTERM)
+}
+
 // groupAlive says whether any process of that group is more than a zombie.
 func groupAlive(pgid int) bool {
 	stats, _ := filepath.Glob("/proc/[0-9]*/stat")

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -24,7 +25,19 @@ const (
 
 func TestMain(m *testing.M) { os.Exit(withTools(m)) }
 
+// atOnce is how many machines run side by side: they mostly wait, so that the number of CPUs, Go's own choice, is too few.
+const atOnce = "8"
+
 func withTools(m *testing.M) int {
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if !given {
+		if err := flag.Set("test.parallel", atOnce); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+	}
 	dir, err := os.MkdirTemp("", "wingman-machine-")
 	if err == nil {
 		err = os.Setenv(toolsEnv, dir)
@@ -39,14 +52,18 @@ func withTools(m *testing.M) int {
 
 // machine is a throw-away Debian, running systemd, for one scenario. It has
 //   - wingman as /usr/bin/wingman and its unit, neither enabled nor started,
+//   - the same as /t/wingman, and another build of it, as /t/next, to be installed over it,
+//   - the scenarios' own commands, as /t/lib.sh,
 //   - this repository's tests that need a machine, as /t/NAME.test, where they are asked for,
 //   - no network but lo, and nothing of the host's but binds.
 type machine struct {
-	tests []string      // packages, as ./agent/scope
-	binds []string      // HOST:MACHINE[:ro]; what is written reaches the host unless :ro
-	env   []string      // NAME=VALUE
-	after []string      // scripts to go on with, each after a reboot; the disk is kept
-	limit time.Duration // of a script; 0 is 2 minutes
+	tests    []string      // packages, as ./agent/scope
+	binds    []string      // HOST:MACHINE[:ro]; what is written reaches the host unless :ro
+	env      []string      // NAME=VALUE
+	packages string        // Debian's to add, separated by commas
+	after    []string      // scripts to go on with, each after a reboot; the disk is kept
+	limit    time.Duration // of a script; 0 is 2 minutes
+	bare     bool          // without wingman and its unit: a package brings them
 }
 
 // run boots the machine, runs a script by `sh -e` in it, and gives all that it printed, and its exit status.
@@ -73,8 +90,14 @@ func (m machine) boot(t *testing.T, script string, args ...string) (string, int)
 		limit = 2 * time.Minute
 	}
 	args = append(args, "--timeout", fmt.Sprint(int(limit.Seconds())), "--setenv", machineEnv+"=1")
-	binds := append([]string{filepath.Join(os.Getenv(toolsEnv), "wingman") + ":/usr/bin/wingman:ro",
-		filepath.Join(root, "packaging/wingman.service") + ":/lib/systemd/system/wingman.service:ro"}, m.binds...)
+	if m.packages != "" {
+		args = append(args, "--packages", m.packages)
+	}
+	tools := os.Getenv(toolsEnv)
+	binds := append([]string{filepath.Join(tools, "wingman") + ":/t/wingman:ro", filepath.Join(tools, "next") + ":/t/next:ro", "lib.sh:/t/lib.sh:ro"}, m.binds...)
+	if !m.bare {
+		binds = append(binds, filepath.Join(tools, "wingman")+":/usr/bin/wingman:ro", filepath.Join(root, "packaging/wingman.service")+":/lib/systemd/system/wingman.service:ro")
+	}
 	for _, pkg := range m.tests {
 		name := filepath.Base(pkg) + ".test"
 		binds = append(binds, testBinary(t, pkg, name)+":/t/"+name+":ro")
@@ -96,7 +119,11 @@ func (m machine) boot(t *testing.T, script string, args ...string) (string, int)
 }
 
 // withSystemd runs with-systemd.sh, and gives its output and status.
+// The machine's Debian is another one where WINGMAN_TEST_SUITE says so (bullseye has systemd 247, trixie 257).
 func withSystemd(ctx context.Context, args ...string) (string, int) {
+	if suite := os.Getenv("WINGMAN_TEST_SUITE"); suite != "" {
+		args = append([]string{"--suite", suite}, args...)
+	}
 	cmd := exec.CommandContext(ctx, "bash", append([]string{"./with-systemd.sh"}, args...)...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) } // then it ends the machine
 	cmd.WaitDelay = time.Minute
@@ -135,6 +162,10 @@ var prepared = sync.OnceValues(func() (why string, err error) {
 		return "needs root and Debian", nil
 	}
 	if err := build("build", "-trimpath", "-ldflags", "-s -w", "-o", filepath.Join(os.Getenv(toolsEnv), "wingman"), "./cmd/wingman"); err != nil {
+		return "", err
+	}
+	// The same source: what an upgrade must get right is what is shared by two builds, and that is all of it.
+	if err := build("build", "-buildvcs=false", "-ldflags", "-s -w", "-o", filepath.Join(os.Getenv(toolsEnv), "next"), "./cmd/wingman"); err != nil {
 		return "", err
 	}
 	if out, status := withSystemd(context.Background(), "--timeout", "60", "--", "true"); status != 0 {

@@ -207,7 +207,7 @@ if [ -z "$base" ]; then
     # The mirror is whatever this machine's apt is set up with.
     # shellcheck disable=SC2016 # $(REPO_URI) is apt's
     mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' "Release: $suite" 2>/dev/null | head -1)
-    [ -n "$mirror" ] || mirror=$(sed -nE 's/^(URIs:|deb( +\[[^]]*\])?) +([^ ]+).*/\3/p' /etc/apt/sources.list /etc/apt/sources.list.d/*.sources /etc/apt/sources.list.d/*.list 2>/dev/null | head -1)
+    [ -n "$mirror" ] || mirror=$(sed -nE 's/^(URIs:|deb( +\[[^]]*\])?) +([^ ]+).*/\3/p' /etc/apt/sources.list /etc/apt/sources.list.d/*.sources /etc/apt/sources.list.d/*.list 2>/dev/null | head -1) || :   # one of them is missing
     [ -n "$mirror" ] || die "no Debian mirror found in /etc/apt"
     say "building the base root $base ($list)"
     rm -rf "$base.tmp"
@@ -286,7 +286,7 @@ run_in() {
   inside rm -f /run/.with-systemd-status
   # shellcheck disable=SC2016 # the machine's sh expands it
   timeout --foreground "$limit" nsenter -t "$pid1" -m -u -i -n -p -C -r -w -- \
-    systemd-run --quiet --pipe --wait --collect --unit=with-systemd-command --service-type=exec --property=KillMode=control-group \
+    systemd-run --quiet --pipe --wait --collect --unit=with-systemd-command --description="the command" --service-type=exec --property=KillMode=control-group \
     --setenv=PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin --setenv=HOME=/root --setenv=USER=root \
     --setenv=LANG=C.UTF-8 --setenv=DEBIAN_FRONTEND=noninteractive ${envs[@]+"${envs[@]}"} --working-directory=/root -- \
     /bin/sh -c '"$$@"; s=$$?; echo $$s > /run/.with-systemd-status; exit $$s' sh "$@" <&0 &
