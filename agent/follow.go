@@ -203,6 +203,7 @@ func (a *Agent) due(ctx context.Context, uid int, d engine.Due) {
 	}
 	if err != nil {
 		a.unreserve(h, err)
+		_ = h.dir.Remove() // else the next service does
 		a.Log.Error("cannot run what is owed after the deployment", append(runAttrs(m), journald.Err, err)...)
 		return
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/codedeploy-wingman/wingman/agent"
+	"github.com/codedeploy-wingman/wingman/agent/api"
 	"github.com/codedeploy-wingman/wingman/agent/appspec"
 	"github.com/codedeploy-wingman/wingman/agent/engine"
 	"github.com/codedeploy-wingman/wingman/agent/lifecycle"
@@ -70,7 +71,10 @@ EXIT STATUS
 			if err := a.printf("wingman: runs in this process: %s\n", here); err != nil {
 				return err
 			}
-			res, err := a.engine().Run(c.Context(), req, a.Out)
+			e := a.engine()
+			var answered *api.Error
+			e.Served = errors.As(here.error, &answered) // there is a service: it only does not run this
+			res, err := e.Run(c.Context(), req, a.Out)
 			if err != nil {
 				return nothingRan(req, err)
 			}

@@ -110,6 +110,34 @@ func TestServicesGiveBack(t *testing.T) {
 	}
 }
 
+// What a hook held by itself is given back, too: executor: inline is an equal path.
+func TestServiceGivesBackWhatAHookHeldByItself(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for a minute, as the services do")
+	}
+	t.Parallel()
+	s := newScene(t, 1)
+	s.must(os.WriteFile(filepath.Join(s.dir, "host.yml"), []byte("executor: inline\n"), 0o600))
+	s.service(0)
+	out, err := s.served(0, "hook", "--revision", s.dir).CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "runs in this process: executor is inline") {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if _, guards := s.suspended(); guards != 1 {
+		t.Fatalf("%d guards", guards)
+	}
+	if out, err := s.served(0, "hook", "AfterBlockTraffic", "--revision", s.dir).CombinedOutput(); err != nil || !strings.Contains(string(out), "the service gives back then") {
+		t.Errorf("%v: %s", err, out)
+	}
+	s.ends()
+	began := time.Now()
+	s.until("it is given back", 90*time.Second, func() bool {
+		got, guards := s.suspended()
+		return got == "" && guards == 0
+	})
+	t.Logf("given back after %s", time.Since(began).Round(time.Second))
+}
+
 // A Spot notice fails a running event within 30 s: CodeDeploy would wait for an hour.
 func TestNoticeEndsARunningEvent(t *testing.T) {
 	t.Parallel()
