@@ -248,8 +248,7 @@ func (a *Agent) sendEnd(out *stream, h *held, it live.Item) {
 // its end by then, and could only not say so, came out as its record says.
 func (a *Agent) interrupted(h *held) api.Result {
 	h.once.Do(func() {
-		why := "wingman's own process was killed in the middle of it"
-		rec := a.closeRecord(h, why)
+		rec := a.closeRecord(h, journal.Killed)
 		a.Log.Error(string(rec.Verdict)+", and its own process was gone: "+rec.Reason, append(runAttrs(h.meta), "stderr", h.stderr())...)
 		if rec.Verdict == journal.Interrupted {
 			a.stopScope(h)

@@ -199,7 +199,7 @@ func (w *waiter) interrupted() (api.Result, error) {
 		return api.Result{Verdict: string(rec.Verdict), ExitCode: api.ExitCode(string(rec.Verdict)), Run: b}, nil
 	}
 	r := run.Result{Run: journal.Run{ID: w.id, Deployment: lifecycle.Deployment{ID: m.Deployment}, Event: lifecycle.Event(m.Event), Started: m.Started,
-		Verdict: journal.Interrupted, Reason: "wingman's own process was killed in the middle of it"}}
+		Verdict: journal.Interrupted, Reason: journal.Killed}}
 	io.WriteString(w.Out, run.Summary(r, nil))
 	b, _ := json.Marshal(r.Run) // as it was read
 	return api.Result{Verdict: string(journal.Interrupted), ExitCode: api.ExitCode(string(journal.Interrupted)), Run: b}, nil

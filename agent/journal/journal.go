@@ -332,13 +332,16 @@ func (s *store) read(file string) (Run, error) {
 	return r, nil
 }
 
+// Killed is why a run is interrupted whose process is gone, on a host that is not.
+const Killed = "wingman itself was ended in the middle of it"
+
 // whyNoEnd says what ended a run that did not come to its own end.
 func (r Run) whyNoEnd() string {
 	now, _ := started(os.Getpid())
 	if was, _, known := strings.Cut(r.PIDStart, "/"); known && now != "" && !strings.HasPrefix(now, was+"/") {
 		return "this host was restarted in the middle of it"
 	}
-	return "wingman itself was ended in the middle of it"
+	return Killed
 }
 
 // goesOn says whether the process that began the run is there: the same, as far as that can be told.
