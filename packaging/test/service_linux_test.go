@@ -141,7 +141,7 @@ systemctl stop wingman
 kill -9 $(runner d-next)
 is 'exit code' "$(ended /srv/next)" 1
 systemctl start wingman; check next
-is scopes "$(scopes)" ''`)
+nothing_left`)
 }
 
 // Whoever stops a run's scope, as an administrator or a reboot does, ends the run as a cancel does, although systemd tells
