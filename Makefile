@@ -1,9 +1,10 @@
 # The commands of this repository. Each does its whole job or fails and says why.
 GO      ?= go
 export CGO_ENABLED ?= 0
-LDFLAGS := -s -w
+VERSION ?= $(shell packaging/version.sh 2>/dev/null)
+LDFLAGS  = -s -w $(if $(VERSION),-X github.com/codedeploy-wingman/wingman/agent/cli.linked=$(VERSION))
 
-.PHONY: build demo test race soak lint bench package fuzz cover clean
+.PHONY: build demo test race soak lint bench package reproducible fuzz cover clean
 
 build: ## bin/wingman and the demo's application
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/wingman ./cmd/wingman
@@ -29,7 +30,7 @@ lint: ## formatting, vet on three systems, staticcheck
 	GOOS=darwin $(GO) vet ./...
 	GOOS=windows $(GO) vet ./...
 	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
-	@if command -v shellcheck >/dev/null; then shellcheck hooks/*.sh packaging/test/*.sh .ci/run; \
+	@if command -v shellcheck >/dev/null; then shellcheck hooks/*.sh .ci/run $$(git ls-files 'packaging/*.sh' 'packaging/scripts/*'); \
 	  elif [ -n "$$CI" ]; then echo "shellcheck is not installed" >&2; exit 1; else echo "skipped: shellcheck is not installed"; fi
 
 bench: build ## what a hook costs beside the script alone, and the guard beside the AWS CLI
@@ -45,8 +46,13 @@ fuzz: ## each parser's fuzz target, FUZZTIME each (without a bound Go spends nea
 cover: ## statement coverage of the parts that decide
 	$(GO) test -cover ./agent/appspec ./agent/plan ./agent/proc ./agent/run ./agent/check ./agent/journal ./agent/guard ./agent/cloud
 
-package: ## packages come with a later change
-	@echo "make package: not there yet: nothing builds packages so far" >&2; exit 1
+package: ## dist/: .deb and .rpm for amd64 and arm64, SSM Distributor's zips and manifest, SHA256SUMS
+	VERSION='$(VERSION)' packaging/package.sh
+
+reproducible: ## the last commit's packages, built twice in two clones, are the same to the byte
+	@set -e; dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; for n in one another; do \
+	  git clone -q --no-local . "$$dir/$$n"; DIST="$$dir/dist-$$n" "$$dir/$$n/packaging/package.sh" >/dev/null; done; \
+	cmp "$$dir/dist-one/SHA256SUMS" "$$dir/dist-another/SHA256SUMS"; cat "$$dir/dist-one/SHA256SUMS"
 
 clean:
 	rm -rf bin dist

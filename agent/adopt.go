@@ -10,7 +10,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/codedeploy-wingman/wingman/agent/engine"
 	"github.com/codedeploy-wingman/wingman/agent/journal"
+	"github.com/codedeploy-wingman/wingman/agent/journald"
 	"github.com/codedeploy-wingman/wingman/agent/lifecycle"
 	"github.com/codedeploy-wingman/wingman/agent/live"
 )
@@ -26,9 +28,11 @@ const (
 // whose runner was killed.
 func (a *Agent) adopt(ctx context.Context) {
 	dirs, err := live.All(a.live())
-	if err != nil {
+	others, failed := live.All(a.liveOf(-1))
+	if err := errors.Join(err, failed); err != nil {
 		a.Log.Error(err.Error())
 	}
+	dirs = append(dirs, others...)
 	for _, d := range dirs {
 		m, err := d.Meta()
 		if err != nil { // made, and not even started
@@ -37,7 +41,10 @@ func (a *Agent) adopt(ctx context.Context) {
 			}
 			continue
 		}
-		h := &held{meta: m, dir: d, key: key{m.UID, m.Deployment, m.Event}, ready: make(chan struct{})}
+		h := hold(m, d)
+		if !m.Unattended { // what is owed after a deployment is nobody's event
+			h.key = key{m.UID, m.Deployment, m.Event}
+		}
 		close(h.ready)
 		if d.State(m.UID) == live.NeverStarted { // kept: a client that was told of it has to see that nothing was done
 			time.AfterFunc(keepEnded, func() { _ = d.Remove() })
@@ -46,9 +53,11 @@ func (a *Agent) adopt(ctx context.Context) {
 		a.runs.put(h)
 		if d.State(m.UID) == live.Ended { // and the service that started it has said so
 			h.over = true
+			close(h.end)
 			a.forget(h)
 			continue
 		}
+		a.notices.wake()
 		a.wg.Go(func() { a.attend(ctx, h) })
 	}
 }
@@ -98,16 +107,20 @@ func (a *Agent) stopScope(h *held) {
 	ctx, cancel := context.WithTimeout(context.Background(), stopLimit) // the service may be about to end; the rest must not live on unseen
 	defer cancel()
 	if err := a.Scopes.Stop(ctx, h.scope()); err != nil && !errors.Is(err, context.DeadlineExceeded) {
-		a.Log.Error("cannot end what an interrupted run left", append(runAttrs(h.meta), "error", err)...)
+		a.Log.Error("cannot end what an interrupted run left", append(runAttrs(h.meta), journald.Err, err)...)
 	}
 }
 
-// closeRecord gives the record of a run that was interrupted, with its end.
+// closeRecord gives the record of a run that was interrupted, with its end: its own, where it came so far.
 func (a *Agent) closeRecord(h *held, why string) journal.Run {
-	j := journal.New(h.meta.Store)
-	rec, err := j.Run(h.meta.Deployment, h.meta.ID)
+	// A process that is being ended lets go of its lock a moment before it is gone.
+	for end := time.Now().Add(2 * time.Second); live.ProcessStart(h.meta.PID) == h.meta.PIDStart && time.Now().Before(end); {
+		time.Sleep(2 * time.Millisecond)
+	}
+	a.mend(context.Background(), engine.Paths{State: h.meta.Store, Logs: a.store(h.meta.UID).Logs, Settings: a.Paths.Settings})
+	rec, err := journal.New(h.meta.Store).Run(h.meta.Deployment, h.meta.ID)
 	if err != nil { // it could not be kept
-		rec = journal.Run{ID: h.meta.ID, Deployment: lifecycle.Deployment{ID: h.meta.Deployment}, Event: lifecycle.Event(h.meta.Event), Started: h.meta.Started}
+		rec = journal.Run{ID: h.meta.ID, Deployment: lifecycle.Deployment{ID: h.meta.Deployment}, Event: lifecycle.Event(h.meta.Event), Started: h.meta.Started, Reason: why, Verdict: journal.Interrupted}
 	}
 	if rec.Ended.IsZero() { // else it came to its end, and only that could not be told
 		rec.Verdict, rec.Reason, rec.Ended = journal.Interrupted, why, time.Now()
@@ -139,16 +152,21 @@ func openLog(path, logs string) (*os.File, error) {
 }
 
 // tail gives the end of a file, for a log line.
-func tail(path string) string {
-	f, err := os.Open(path)
-	if err != nil {
-		return ""
-	}
-	defer f.Close()
+func tail(f *os.File) string {
 	const most = 2 << 10
 	if info, err := f.Stat(); err == nil && info.Size() > most {
 		_, _ = f.Seek(-most, io.SeekEnd)
 	}
 	b, _ := io.ReadAll(io.LimitReader(f, most))
-	return strings.TrimSpace(string(b))
+	return strings.TrimSpace(strings.ToValidUTF8(string(b), "\uFFFD"))
+}
+
+// stderr is what a runner said that could not say it in its output: a panic.
+func (h *held) stderr() string {
+	f, err := os.Open(filepath.Join(string(h.dir), "stderr"))
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	return tail(f)
 }

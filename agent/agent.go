@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/codedeploy-wingman/wingman/agent/engine"
+	"github.com/codedeploy-wingman/wingman/agent/journald"
 )
 
 // Scopes puts processes into transient systemd scopes, so that they outlive the service.
@@ -43,10 +44,16 @@ type Agent struct {
 	group      int // the group's id; -1 is none
 	runs       runs
 	settings   settings
-	follower   follower
+	following  following
+	notices    notices
+	counts     counts
 	codedeploy codedeploy
 	news       news
+	changed    chan struct{} // what the service does
+	door       sync.Mutex    // of draining
 	draining   chan struct{}
+	resting    sync.Once
+	restTimer  *time.Timer
 	wg         sync.WaitGroup // what must have ended before Run returns
 }
 
@@ -58,13 +65,24 @@ func New(c Config) *Agent {
 	if c.Group == "" {
 		c.Group = "wingman"
 	}
-	a := &Agent{Config: c, since: time.Now(), group: groupID(c.Group), draining: make(chan struct{})}
+	a := &Agent{Config: c, since: time.Now(), group: groupID(c.Group), draining: make(chan struct{}), changed: make(chan struct{}, 1)}
 	a.runs.byKey = map[key]*held{}
 	a.runs.byID = map[string]*held{}
+	a.following.parts = map[string]*part{}
+	a.notices.woken = make(chan struct{}, 1)
 	return a
 }
 
 func (a *Agent) live() string { return filepath.Join(filepath.Dir(a.Socket), "live") }
+
+// liveOf gives the folder of a user's runs under way: beside the socket, in memory, for the service's own user's. Other users
+// own what is in theirs, and could fill /run with it, which the whole system needs: theirs are on the disk.
+func (a *Agent) liveOf(uid int) string {
+	if uid == os.Geteuid() {
+		return a.live()
+	}
+	return filepath.Join(a.Paths.State, "live")
+}
 
 // Run serves until ctx is done: then it takes no more requests, leaves the runs under way to themselves (each is a
 // process of its own, and the next service finds it), and returns.
@@ -84,8 +102,11 @@ func (a *Agent) Run(ctx context.Context) error {
 	a.adopt(ctx)
 	srv := &http.Server{Handler: a.handler(), ConnContext: withPeer, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(a.Log.Handler(), slog.LevelWarn)}
 	failed := make(chan error, 1)
-	go func() { failed <- srv.Serve(l) }()
+	go func() { failed <- srv.Serve(limit(l, peer.rules)) }()
 	a.started(ctx)
+	a.wg.Go(func() { a.repair(ctx); a.followAll(ctx); a.everyMinute(ctx) })
+	a.wg.Go(func() { a.watchNotices(ctx) })
+	a.wg.Go(func() { a.tellAll(ctx) })
 	debug.FreeOSMemory() // what starting took; the service is here for years, and mostly at rest
 	again := make(chan os.Signal, 1)
 	signal.Notify(again, syscall.SIGHUP)
@@ -101,12 +122,30 @@ func (a *Agent) Run(ctx context.Context) error {
 		}
 		wait = false
 	}
-	close(a.draining) // from now on a connection that ends says nothing of its client
+	a.leave()
 	a.stopping()
 	cancel()
 	err = errors.Join(err, drained(srv.Close()))
 	a.wg.Wait()
 	return err
+}
+
+// enter counts a request that is being answered, so that Run does not return before; false once it is about to.
+func (a *Agent) enter() bool {
+	a.door.Lock()
+	defer a.door.Unlock()
+	if a.leaves() {
+		return false
+	}
+	a.wg.Add(1)
+	return true
+}
+
+// leave takes no more requests; and from now on a connection that ends says nothing of its client.
+func (a *Agent) leave() {
+	a.door.Lock()
+	defer a.door.Unlock()
+	close(a.draining)
 }
 
 func drained(err error) error {
@@ -122,7 +161,7 @@ func (a *Agent) makeFolders() error {
 		if err := os.MkdirAll(dir, 0o755); err != nil && !(dir == a.Paths.State || dir == a.Paths.Logs) {
 			return fmt.Errorf("cannot start: %w", err)
 		} else if err != nil { // a read-only disk must not keep scaling suspended
-			a.Log.Error("records or logs cannot be kept", "error", err)
+			a.Log.Error("records or logs cannot be kept", journald.Err, err)
 		}
 	}
 	return nil

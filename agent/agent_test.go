@@ -33,6 +33,7 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
+	os.Setenv("AWS_EC2_METADATA_DISABLED", "true") // a test that wants AWS starts the simulator
 	os.Exit(m.Run())
 }
 
@@ -133,10 +134,10 @@ func (h *host) run(ctx context.Context, req api.Request) (came, error) {
 	if err != nil {
 		return came{}, err
 	}
-	return read(s)
+	return readAll(s)
 }
 
-func read(s *client.Stream) (c came, err error) {
+func readAll(s *client.Stream) (c came, err error) {
 	defer s.Close()
 	if c.first, err = s.Next(); err != nil {
 		return c, err
@@ -318,7 +319,7 @@ func TestARunOutlivesTheService(t *testing.T) {
 	}
 	defer f.Close()
 	os.WriteFile(filepath.Join(h.dir, "go"), []byte("\n"), 0)
-	c, err := read(again)
+	c, err := readAll(again)
 	if err != nil || !strings.HasPrefix(c.text, "two\n") || c.last.Result.Verdict != "failed" {
 		t.Errorf("%+v, %v", c, err)
 	}
@@ -377,8 +378,15 @@ func TestARunWhoseProcessIsKilledIsInterruptedAndSaidSo(t *testing.T) {
 		}
 		text += l.Text
 	}
-	if !strings.HasSuffix(text, "verdict: ApplicationStart INTERRUPTED: wingman's own process was killed in the middle of it\n") {
+	if !strings.HasSuffix(text, "verdict: ApplicationStart INTERRUPTED: wingman itself was ended in the middle of it\n") {
 		t.Errorf("printed %q", text)
+	}
+	h.until("on_failure has run", func() bool {
+		runs, err := (&engine.Engine{Paths: h.config.Paths}).History()
+		return err == nil && len(runs) == 2 && runs[0].Verdict == journal.Interrupted && !runs[1].Ended.IsZero() && len(runs[1].Steps) == 1 && runs[1].Steps[0].Phase == "on_failure"
+	})
+	if c := h.must(h.request("d-1")); c.first.Joined != "recorded" || c.last.Result.Verdict != "interrupted" { // nobody knows how far it came: not twice
+		t.Errorf("%+v", c)
 	}
 }
 

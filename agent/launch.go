@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/codedeploy-wingman/wingman/agent/api"
+	"github.com/codedeploy-wingman/wingman/agent/journald"
 	"github.com/codedeploy-wingman/wingman/agent/live"
 	"github.com/codedeploy-wingman/wingman/agent/scope"
 )
@@ -23,7 +24,7 @@ const stopWait = 60 * time.Second
 // is opened, so that until then any doubt ends in the caller running it itself, once.
 func (a *Agent) launch(ctx context.Context, h *held, env []string, dir string, p peer) (gate live.Gate, err error) {
 	if err = a.makeStore(p.uid); err != nil {
-		a.Log.Warn("records or logs of this run cannot be kept", append(runAttrs(h.meta), "error", err)...)
+		a.Log.Warn("records or logs of this run cannot be kept", append(runAttrs(h.meta), journald.Err, err)...)
 	}
 	defer func() {
 		if err != nil {
@@ -31,7 +32,7 @@ func (a *Agent) launch(ctx context.Context, h *held, env []string, dir string, p
 			_ = h.dir.Remove() // else the next service does
 		}
 	}()
-	if h.dir, err = live.Make(a.live(), h.meta); err != nil {
+	if h.dir, err = live.Make(filepath.Dir(string(h.dir)), h.meta); err != nil {
 		return gate, err
 	}
 	gate, end, err := live.NewGate()
@@ -149,5 +150,6 @@ func (a *Agent) makeStore(uid int) error {
 func (a *Agent) order(h *held, req api.Request) live.Order {
 	at := a.store(h.meta.UID)
 	s := a.settings.get()
+	req.Env = nil // the runner's own
 	return live.Order{Dir: h.dir, ID: h.meta.ID, Request: req, Paths: api.Paths{Settings: a.Paths.Settings, State: at.State, Logs: at.Logs}, Settings: s.text, Notes: s.notes(), Drain: a.Drain}
 }

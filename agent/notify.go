@@ -11,13 +11,14 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 
 	"github.com/codedeploy-wingman/wingman/agent/api"
+	"github.com/codedeploy-wingman/wingman/agent/journald"
 )
 
 // What systemd is told; without it (no NOTIFY_SOCKET) all of this does nothing.
 
 func (a *Agent) notify(state string) {
 	if _, err := daemon.SdNotify(false, state); err != nil {
-		a.Log.Warn("cannot tell systemd", "error", err)
+		a.Log.Warn("cannot tell systemd", journald.Err, err)
 	}
 }
 
@@ -33,7 +34,7 @@ func (a *Agent) started(ctx context.Context) {
 			if err := a.alive(ctx); err == nil {
 				a.notify(daemon.SdNotifyWatchdog)
 			} else if ctx.Err() == nil {
-				a.Log.Error("the service does not answer itself: systemd will restart it", "error", err)
+				a.Log.Error("the service does not answer itself: systemd will restart it", journald.Err, err)
 			}
 			select {
 			case <-time.After(every / 3):
@@ -49,7 +50,7 @@ func (a *Agent) started(ctx context.Context) {
 func (a *Agent) alive(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	if err := a.follower.stuck(); err != nil {
+	if err := a.following.stuck(); err != nil {
 		return err
 	}
 	c := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -76,8 +77,24 @@ func (a *Agent) stopping() {
 	a.notify(daemon.SdNotifyStopping + "\nSTATUS=ending; runs under way go on: " + fmt.Sprint(len(a.runs.running())))
 }
 
-// tell puts what the service does now into `systemctl status`.
-func (a *Agent) tell() { a.notify("STATUS=" + a.doing()) }
+// tell puts what the service does now into `systemctl status`, soon: a run must not wait for what is only for show.
+func (a *Agent) tell() {
+	select {
+	case a.changed <- struct{}{}:
+	default: // it is about to
+	}
+}
+
+func (a *Agent) tellAll(ctx context.Context) {
+	for {
+		select {
+		case <-a.changed:
+			a.notify("STATUS=" + a.doing())
+		case <-ctx.Done():
+			return
+		}
+	}
+}
 
 // doing says in a few words what the service does.
 func (a *Agent) doing() string {
@@ -95,7 +112,9 @@ func (a *Agent) doing() string {
 	if len(parts) > 3 {
 		parts = append(parts[:3], fmt.Sprintf("%d more", len(parts)-3))
 	}
-	parts = append(parts, a.follower.doing()...)
+	for _, d := range a.following.open() {
+		parts = append(parts, "follows "+d.ID)
+	}
 	if len(parts) == 0 {
 		return "idle"
 	}

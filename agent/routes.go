@@ -74,6 +74,11 @@ func (a *Agent) handler() http.Handler {
 	for _, rt := range routes() {
 		mux.HandleFunc(rt.method+" "+rt.path, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set(api.VersionHeader, a.Version)
+			if !a.enter() {
+				refuse(w, http.StatusConflict, api.Inline, "the service is about to end")
+				return
+			}
+			defer a.wg.Done()
 			if p := peerOf(r.Context()); !rt.who.may(a, p, r) {
 				refuse(w, http.StatusForbidden, api.Denied, "user %d may not: %s may", p.uid, a.named(rt.who.text))
 				return

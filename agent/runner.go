@@ -26,9 +26,9 @@ const (
 	runnerLock = 4
 )
 
-// settle is how long after it was told to end a run begins nothing: where systemd stops the scope it goes on to tell what
+// stopSettle is how long after it was told to end a run begins nothing: where systemd stops the scope it goes on to tell what
 // it finds there for a moment, and on_failure is not meant.
-const settle = 200 * time.Millisecond
+const stopSettle = 200 * time.Millisecond
 
 // RunnerMain is the process that executes one run: the very same engine as in a caller's own process, apart from both
 // the service and the caller, so that the run goes on whatever becomes of the service. It says all that it has to say
@@ -38,9 +38,9 @@ func RunnerMain() error {
 	if gate == nil || lock == nil {
 		return errors.New("this command is the service's own: what runs an event is wingman hook")
 	}
+	stop := make(chan os.Signal, 1) // from the beginning: else to be told to end, just when the run is accepted, would kill it
+	signal.Notify(stop, syscall.SIGTERM, os.Interrupt)
 	closeOnExec(runnerGate, runnerLock) // a background process of a script's must not keep the run alive
-	stop := make(chan os.Signal, 1)
-	signal.Notify(stop, syscall.SIGTERM, os.Interrupt) // before it begins: one that is told to end at once ends as a run does
 	b, err := io.ReadAll(gate)
 	if err != nil {
 		return fmt.Errorf("this command is the service's own: what runs an event is wingman hook (%w)", err)
@@ -79,7 +79,7 @@ func execute(order live.Order, r *live.Runner, stop <-chan os.Signal) api.Result
 	begin := func(step string) {
 		r.Now(step)
 		if at := told.Load(); at != 0 {
-			<-time.After(settle - time.Since(time.Unix(0, at)))
+			<-time.After(stopSettle - time.Since(time.Unix(0, at)))
 		}
 	}
 	umask(order.Request.Umask)
@@ -87,10 +87,15 @@ func execute(order live.Order, r *live.Runner, stop <-chan os.Signal) api.Result
 		fmt.Fprintln(r, "wingman: "+n)
 	}
 	e := &engine.Engine{Paths: engine.Paths{Settings: order.Paths.Settings, State: order.Paths.State, Logs: order.Paths.Logs},
-		Drain: order.Drain, Cgroup: proc.OwnCgroup(), Host: func() ([]byte, string) { return order.Settings, order.Paths.Settings }}
+		Drain: order.Drain, Served: true, Cgroup: proc.OwnCgroup(), Host: func() ([]byte, string) { return order.Settings, order.Paths.Settings }}
 	var res run.Result
 	var err error
-	{
+	if len(order.After) > 0 {
+		req := engine.AfterRequest{ID: order.ID, Begin: begin}
+		if err = json.Unmarshal(order.After, &req.Due); err == nil {
+			res, err = e.After(ctx, req, r)
+		}
+	} else {
 		res, err = e.Run(ctx, engine.Request{Event: lifecycle.Event(order.Request.Event), Revision: order.Request.Revision, Env: os.Environ(), ID: order.ID, Begin: begin}, r)
 	}
 	if err != nil {

@@ -2,15 +2,18 @@ package agent
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"time"
 
 	"github.com/codedeploy-wingman/wingman/agent/api"
 	"github.com/codedeploy-wingman/wingman/agent/engine"
 	"github.com/codedeploy-wingman/wingman/agent/journal"
+	"github.com/codedeploy-wingman/wingman/agent/journald"
 	"github.com/codedeploy-wingman/wingman/agent/lifecycle"
 	"github.com/codedeploy-wingman/wingman/agent/live"
 )
@@ -39,6 +42,7 @@ type held struct {
 	ready chan struct{} // closed once it is known whether it begins
 	err   error         // why it did not; valid after ready
 	step  string        // that systemd was told of; see tellStep
+	end   chan struct{} // closed once it is over
 
 	mu      sync.Mutex
 	waiting int // clients
@@ -46,6 +50,10 @@ type held struct {
 	told    bool       // to end
 	once    sync.Once  // of the interrupted
 	lost    api.Result // of one whose runner was killed
+}
+
+func hold(m live.Meta, dir live.Dir) *held {
+	return &held{meta: m, dir: dir, ready: make(chan struct{}), end: make(chan struct{})}
 }
 
 func (rs *runs) find(id string) *held {
@@ -149,7 +157,7 @@ func (a *Agent) abandon(h *held, why string) {
 	}
 	a.Log.Warn("cancelled: "+why, runAttrs(h.meta)...)
 	if err := h.dir.End(h.meta, why); err != nil {
-		a.Log.Error("cannot cancel the run", append(runAttrs(h.meta), "error", err)...)
+		a.Log.Error("cannot cancel the run", append(runAttrs(h.meta), journald.Err, err)...)
 	}
 }
 
@@ -168,7 +176,7 @@ func recorded(k key, state string) (journal.Run, bool) {
 	}
 	all, _ := journal.New(state).Of(k.deployment) // what cannot be read is no answer
 	for i := len(all) - 1; i >= 0; i-- {
-		if r := all[i]; string(r.Event) == k.event && r.Verdict != journal.Interrupted {
+		if r := all[i]; string(r.Event) == k.event && !engine.IsAfter(r) {
 			return r, true
 		}
 	}
@@ -184,20 +192,40 @@ func (a *Agent) finish(ctx context.Context, h *held) {
 	if was {
 		return
 	}
+	defer close(h.end)
 	switch h.dir.State(h.meta.UID) {
 	case live.Gone:
-		a.interrupted(h)
+		a.counts.run(h.meta.Event, a.interrupted(h).Verdict)
 	case live.Ended:
 		res, _ := h.dir.Result(h.meta.UID)
-		level := a.Log.Info
-		if res.ExitCode != 0 {
-			level = a.Log.Warn
+		a.counts.run(h.meta.Event, orElse(res.Verdict, "refused"))
+		text := fmt.Sprintf("%s %s", h.meta.Event, ended(res))
+		if res.ExitCode == 0 {
+			a.Log.Info(text, runAttrs(h.meta)...)
+		} else { // the journal may be shipped off the host, which may not live long
+			a.Log.Warn(text, append(runAttrs(h.meta), "summary", a.summaryOf(h, res))...)
 		}
-		level(fmt.Sprintf("%s %s", h.meta.Event, ended(res)), runAttrs(h.meta)...)
 	}
 	a.tell()
-	a.wake()
+	a.rest()
+	if !a.leaves() {
+		a.followAll(ctx)
+	}
 	a.forget(h)
+}
+
+// quiet is how long nothing runs before the service gives back the memory that it took for what ran.
+const quiet = 30 * time.Second
+
+func (a *Agent) rest() {
+	a.resting.Do(func() {
+		a.restTimer = time.AfterFunc(quiet, func() {
+			if len(a.runs.running()) == 0 {
+				debug.FreeOSMemory()
+			}
+		})
+	})
+	a.restTimer.Reset(quiet)
 }
 
 // forget forgets an ended run, later.
@@ -205,9 +233,23 @@ func (a *Agent) forget(h *held) {
 	time.AfterFunc(keepEnded, func() {
 		a.runs.drop(h)
 		if err := h.dir.Remove(); err != nil {
-			a.Log.Warn("cannot remove what an ended run left", append(runAttrs(h.meta), "error", err)...)
+			a.Log.Warn("cannot remove what an ended run left", append(runAttrs(h.meta), journald.Err, err)...)
 		}
 	})
+}
+
+// summaryOf gives the end of a failed run's log, which is its summary.
+func (a *Agent) summaryOf(h *held, res api.Result) string {
+	var rec journal.Run
+	if json.Unmarshal(res.Run, &rec) != nil || rec.Log == "" {
+		return res.Error
+	}
+	f, err := openLog(rec.Log, a.store(h.meta.UID).Logs)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	return tail(f)
 }
 
 func ended(res api.Result) string {
@@ -218,14 +260,16 @@ func ended(res api.Result) string {
 }
 
 func runAttrs(m live.Meta) []any {
-	return []any{attrRun, m.ID, attrEvent, m.Event, attrDeployment, m.Deployment}
+	return []any{journald.Run, m.ID, journald.Event, m.Event, journald.Deployment, m.Deployment}
 }
 
 // newRun makes the run of a request, not yet begun.
 func (a *Agent) newRun(req api.Request, p peer) *held {
 	event, d := lifecycle.Event(req.Event), deploymentOf(req.Env)
-	m := live.Meta{ID: newID(event), UID: p.uid, Event: req.Event, Deployment: d.ID, Store: a.store(p.uid).State, Started: time.Now()}
-	return &held{meta: m, dir: live.Dir(filepath.Join(a.live(), m.ID)), key: key{p.uid, d.ID, req.Event}, ready: make(chan struct{})}
+	m := live.Meta{ID: engine.NewID(event), UID: p.uid, Event: req.Event, Deployment: d.ID, Store: a.store(p.uid).State, Started: time.Now()}
+	h := hold(m, live.Dir(filepath.Join(a.liveOf(p.uid), m.ID)))
+	h.key = key{p.uid, d.ID, req.Event}
+	return h
 }
 
 // reserve gives the run of a request: a new one, which the caller has to begin, or the one that there is already.

@@ -28,8 +28,9 @@ var ErrNoService = errors.New("the service is not installed")
 // ({{Path}}, not {{.Path}}). Its default would have no Type and wait two minutes before a restart.
 //
 // There is no sandbox: what a hook starts is a child of the service's, and a scope of its own does not lift it out of
-// one. A restart keeps /run/wingman, where the runs are that outlive the service. It always comes back, a second later,
-// however often: without it no guard is given back. Configuration comes from /etc/wingman/environment, as in a shell.
+// one. The service makes its folders itself: systemd before 235 cannot keep a RuntimeDirectory over a restart, with the runs
+// in it. It always comes back, a second later, however often (StartLimitInterval is for systemd before 230): without it no guard
+// is given back. Configuration comes from /etc/wingman/environment, as in a shell.
 const systemdUnit = `[Unit]
 Description=Wingman, beside the AWS CodeDeploy agent
 After=network-online.target
@@ -37,6 +38,7 @@ Wants=network-online.target
 StartLimitIntervalSec=0
 
 [Service]
+StartLimitInterval=0
 Type=notify
 ExecStart={{Path | cmdEscape}} service run
 ExecReload={{Path | cmdEscape}} service reload
@@ -44,10 +46,6 @@ WatchdogSec=2min
 Restart=always
 RestartSec=1
 TimeoutStopSec=20
-RuntimeDirectory=wingman
-RuntimeDirectoryPreserve=yes
-StateDirectory=wingman
-LogsDirectory=wingman
 ConfigurationDirectory=wingman
 EnvironmentFile=-/etc/wingman/environment
 

@@ -38,6 +38,7 @@ Wants=network-online.target
 StartLimitIntervalSec=0
 
 [Service]
+StartLimitInterval=0
 Type=notify
 ExecStart=/opt/wing\x20man/wingman service run
 ExecReload=/opt/wing\x20man/wingman service reload
@@ -45,10 +46,6 @@ WatchdogSec=2min
 Restart=always
 RestartSec=1
 TimeoutStopSec=20
-RuntimeDirectory=wingman
-RuntimeDirectoryPreserve=yes
-StateDirectory=wingman
-LogsDirectory=wingman
 ConfigurationDirectory=wingman
 EnvironmentFile=-/etc/wingman/environment
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/codedeploy-wingman/wingman/agent/api"
+	"github.com/codedeploy-wingman/wingman/agent/journald"
 	"github.com/codedeploy-wingman/wingman/agent/plan"
 )
 
@@ -52,6 +53,9 @@ func (s *settings) read(file string) error {
 	if err == nil {
 		host, err = plan.LoadHost(file)
 	}
+	if err == nil { // the file may have changed between the two looks: what is given to runs is what was found good
+		host, err = plan.ParseHost(text, file)
+	}
 	if err != nil {
 		s.now.problem = err.Error()
 		return err
@@ -67,7 +71,7 @@ func (s *settings) fresh(file string, log *slog.Logger) state {
 	defer s.mu.Unlock()
 	if look(file) != s.seen {
 		if err := s.read(file); err != nil {
-			log.Error("host.yml is refused, what held before holds on", "error", err)
+			log.Error("host.yml is refused, what held before holds on", journald.Err, err)
 		} else {
 			log.Info("settings read", "file", file)
 		}
@@ -112,11 +116,10 @@ func (a *Agent) Reload() error {
 	defer a.ready()
 	err := a.settings.load(a.Paths.Settings)
 	if err != nil {
-		a.Log.Error("not reloaded: what held before holds on", "error", err)
+		a.Log.Error("not reloaded: what held before holds on", journald.Err, err)
 		return err
 	}
 	a.Log.Info("settings read", "file", a.Paths.Settings)
-	a.wake()
 	return nil
 }
 

@@ -25,7 +25,7 @@ func (a *Agent) status(w http.ResponseWriter, _ *http.Request) {
 // Status is what the service says of itself.
 func (a *Agent) Status() api.Status {
 	s := api.Status{V: api.Version, Wingman: a.Version, PID: os.Getpid(), Since: a.since, Doing: a.doing(), Settings: a.settings.get().api(a.Paths.Settings),
-		Running: []api.Running{}, Guards: []api.Guard{}, Deployments: a.follower.open(), CodeDeploy: a.codedeploy.get(), News: a.news.last(), Problems: []string{}}
+		Running: []api.Running{}, Guards: []api.Guard{}, Deployments: a.following.open(), CodeDeploy: a.codedeploy.get(), News: a.news.last(), Problems: []string{}}
 	for _, h := range a.runs.running() {
 		h.mu.Lock()
 		waiting := h.waiting
@@ -101,6 +101,11 @@ func (a *Agent) cancel(w http.ResponseWriter, r *http.Request) {
 	h := a.runs.find(r.PathValue("id"))
 	if h == nil {
 		refuse(w, http.StatusNotFound, api.NotFound, "no run %s is under way here", r.PathValue("id"))
+		return
+	}
+	select {
+	case <-h.ready:
+	case <-r.Context().Done():
 		return
 	}
 	if err := h.dir.End(h.meta, orElse(r.FormValue("why"), "somebody asked for it")); err != nil {

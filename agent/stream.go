@@ -3,26 +3,47 @@ package agent
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/codedeploy-wingman/wingman/agent/api"
 	"github.com/codedeploy-wingman/wingman/agent/journal"
+	"github.com/codedeploy-wingman/wingman/agent/journald"
+	"github.com/codedeploy-wingman/wingman/agent/lifecycle"
 	"github.com/codedeploy-wingman/wingman/agent/live"
 	"github.com/codedeploy-wingman/wingman/agent/plan"
 	"github.com/codedeploy-wingman/wingman/agent/run"
 )
 
-// requestLimit bounds a request: the kernel bounds an environment to 2 MiB or so, and JSON may write it larger.
-const requestLimit = 16 << 20
+// What bounds a request: the kernel bounds an environment to 2 MiB or so, and JSON may write it larger; its sender has it
+// whole.
+const (
+	requestLimit = 8 << 20
+	requestTime  = 10 * time.Second
+)
+
+// read reads a request to its end, behind which the server looks for the client's going.
+func read(w http.ResponseWriter, r *http.Request) (req api.Request, err error) {
+	rc := http.NewResponseController(w)
+	if err := rc.SetReadDeadline(time.Now().Add(requestTime)); err != nil {
+		return req, err
+	}
+	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, requestLimit))
+	if err == nil {
+		err = json.Unmarshal(b, &req)
+	}
+	return req, errors.Join(err, rc.SetReadDeadline(time.Time{}))
+}
 
 // start runs an event, or has the caller take part in the run of it that there is.
 func (a *Agent) start(w http.ResponseWriter, r *http.Request) {
-	var req api.Request
-	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, requestLimit)).Decode(&req); err != nil {
+	req, err := read(w, r)
+	if err != nil {
 		refuse(w, http.StatusBadRequest, api.BadInput, "cannot read the request: %s", err)
 		return
 	}
@@ -68,6 +89,8 @@ func (a *Agent) accepts(req api.Request, p peer) *api.Error {
 		return bad(api.Inline, "the service is older than this command: systemctl restart wingman")
 	case req.Event == "" || req.Revision == "":
 		return bad(api.BadInput, "a request names an event and a revision")
+	case !slices.Contains(lifecycle.Hookable(), lifecycle.Event(req.Event)): // it becomes part of the run's id, and that of a file's name
+		return bad(api.BadInput, "%q is no lifecycle event that takes steps", req.Event)
 	}
 	return nil
 }
@@ -87,14 +110,16 @@ func (a *Agent) begin(w http.ResponseWriter, r *http.Request, h *held, req api.R
 	gate, err := a.launch(r.Context(), h, req.Env, req.Dir, p)
 	if err != nil {
 		a.unreserve(h, err)
-		a.Log.Error("a run is left to its caller's own process", append(runAttrs(h.meta), "error", err)...)
+		a.Log.Error("a run is left to its caller's own process", append(runAttrs(h.meta), journald.Err, err)...)
 		refuse(w, http.StatusConflict, api.Inline, "%s", err)
 		return
 	}
 	leave := a.join(h, p)
 	defer leave()
 	out := newStream(w)
-	err = out.send(api.Line{Type: api.Accepted, Run: h.meta.ID, Folder: string(h.dir)})
+	if err = late(req); err == nil {
+		err = out.send(api.Line{Type: api.Accepted, Run: h.meta.ID, Folder: string(h.dir)})
+	}
 	if err == nil {
 		err = gate.Open(a.order(h, req))
 	} else {
@@ -103,11 +128,34 @@ func (a *Agent) begin(w http.ResponseWriter, r *http.Request, h *held, req api.R
 	if err != nil {
 		a.unreserve(h, err)
 		_ = out.send(api.Line{Type: api.NeverStarted}) // its runner died before it began, or nobody listens
+		a.forget(h)                                    // the client may look there by itself
 		return
 	}
 	close(h.ready)
+	a.notices.wake()
 	a.tell()
-	a.follow(r.Context(), out, h, 0, true)
+	a.relay(r.Context(), out, h, req)
+}
+
+// relay streams a run, or to who reads its output himself only its end.
+func (a *Agent) relay(ctx context.Context, out *stream, h *held, req api.Request) {
+	if !req.Reads {
+		a.follow(ctx, out, h, 0, true)
+		return
+	}
+	select {
+	case <-h.end:
+		end, res := h.dir.Ending(h.meta.UID)
+		a.sendEnd(out, h, live.Item{End: end, Result: res})
+	case <-ctx.Done():
+	}
+}
+
+func late(req api.Request) error {
+	if !req.Until.IsZero() && time.Now().After(req.Until) {
+		return errors.New("its caller runs it itself by now: this service did not answer in time")
+	}
+	return nil
 }
 
 // joined streams the run that there is already.
@@ -126,7 +174,7 @@ func (a *Agent) joined(w http.ResponseWriter, r *http.Request, h *held, p peer, 
 		word = "recorded" // and its record could not be kept
 	}
 	if out.send(api.Line{Type: api.Accepted, Run: h.meta.ID, Folder: string(h.dir), Joined: word}) == nil {
-		a.follow(r.Context(), out, h, 0, true)
+		a.relay(r.Context(), out, h, req)
 	}
 }
 
@@ -161,7 +209,7 @@ func (a *Agent) events(w http.ResponseWriter, r *http.Request) {
 func (a *Agent) follow(ctx context.Context, out *stream, h *held, from int64, waits bool) {
 	f, err := h.dir.Follow(h.meta.UID, from, waits)
 	if err != nil {
-		a.Log.Error("cannot stream the run", append(runAttrs(h.meta), "error", err)...)
+		a.Log.Error("cannot stream the run", append(runAttrs(h.meta), journald.Err, err)...)
 		return // the client reads it for itself
 	}
 	defer f.Close()
@@ -170,22 +218,29 @@ func (a *Agent) follow(ctx context.Context, out *stream, h *held, from int64, wa
 		if err != nil {
 			return
 		}
-		line := api.Line{Type: api.Output, Text: string(it.Text), Next: it.Next}
-		switch it.End {
-		case live.Ended:
-			line = api.Line{Type: api.Done, Result: &it.Result}
-		case live.NeverStarted:
-			line = api.Line{Type: api.NeverStarted}
-		case live.Gone:
-			res := a.interrupted(h)
-			if res.Verdict == string(journal.Interrupted) { // else it has said so itself
-				_ = out.send(api.Line{Type: api.Output, Text: summary(res), Next: it.Next})
-			}
-			line = api.Line{Type: api.Done, Result: &res}
-		}
-		if out.send(line) != nil || it.End != "" {
+		if it.End != "" {
+			a.sendEnd(out, h, it)
 			return
 		}
+		if out.send(api.Line{Type: api.Output, Text: string(it.Text), Next: it.Next}) != nil {
+			return
+		}
+	}
+}
+
+// sendEnd says how a run ended; there is nothing to be done about a client that does not hear it.
+func (a *Agent) sendEnd(out *stream, h *held, it live.Item) {
+	switch it.End {
+	case live.Ended:
+		_ = out.send(api.Line{Type: api.Done, Result: &it.Result})
+	case live.NeverStarted:
+		_ = out.send(api.Line{Type: api.NeverStarted})
+	case live.Gone:
+		res := a.interrupted(h)
+		if res.Verdict == string(journal.Interrupted) { // else it said itself what there was to say
+			_ = out.send(api.Line{Type: api.Output, Text: summary(res), Next: it.Next})
+		}
+		_ = out.send(api.Line{Type: api.Done, Result: &res})
 	}
 }
 
@@ -193,9 +248,8 @@ func (a *Agent) follow(ctx context.Context, out *stream, h *held, from int64, wa
 // its end by then, and could only not say so, came out as its record says.
 func (a *Agent) interrupted(h *held) api.Result {
 	h.once.Do(func() {
-		why := "wingman's own process was killed in the middle of it"
-		rec := a.closeRecord(h, why)
-		a.Log.Error(string(rec.Verdict)+", and its own process was gone: "+rec.Reason, append(runAttrs(h.meta), "stderr", tail(string(h.dir)+"/stderr"))...)
+		rec := a.closeRecord(h, journal.Killed)
+		a.Log.Error(string(rec.Verdict)+", and its own process was gone: "+rec.Reason, append(runAttrs(h.meta), "stderr", h.stderr())...)
 		if rec.Verdict == journal.Interrupted {
 			a.stopScope(h)
 		}
@@ -240,6 +294,9 @@ func (a *Agent) replay(w http.ResponseWriter, r *http.Request, rec journal.Run) 
 	if f, err := openLog(rec.Log, at.Logs); err == nil {
 		_, _ = io.Copy(textWriter{out}, f)
 		f.Close()
+	}
+	if rec.Verdict == journal.Interrupted { // its log could not end with it
+		_ = out.send(api.Line{Type: api.Output, Text: run.Summary(run.Result{Run: rec}, nil)})
 	}
 	b, _ := json.Marshal(rec) // it was read as JSON
 	_ = out.send(api.Line{Type: api.Done, Result: &api.Result{V: api.Version, Verdict: string(rec.Verdict), ExitCode: api.ExitCode(string(rec.Verdict)), Run: b}})

@@ -34,7 +34,10 @@ type Request struct {
 	Dir      string   `json:"dir"`      // the caller's working folder
 	Umask    int      `json:"umask"`
 	Again    bool     `json:"again,omitempty"` // run it even if it ran already
-	Paths    Paths    `json:"paths"`           // where the caller keeps things; a service that keeps them elsewhere refuses
+	Reads    bool     `json:"reads,omitempty"` // the caller reads the output in the run's folder: it is told the result only
+	// After this the caller runs it itself: it is not to be accepted any more. Zero: the caller waits for ever.
+	Until time.Time `json:"until,omitzero"`
+	Paths Paths     `json:"paths"` // where the caller keeps things; a service that keeps them elsewhere refuses
 }
 
 // Paths are where a wingman keeps its settings, state and logs; an empty one is not said.

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/codedeploy-wingman/wingman/agent/regular"
 )
 
 // Name is the file that the CodeDeploy agent's hooks open. appspec.yaml works at Install only.
@@ -15,7 +17,7 @@ const Name = "appspec.yml"
 // Load reads dir's appspec.yml. Where there is none the error is fs.ErrNotExist.
 func Load(dir string) (Spec, error) {
 	file := filepath.Join(dir, Name)
-	data, err := os.ReadFile(file)
+	data, err := regular.Read(file, 4<<20) // the service reads those of other users
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, e := os.Stat(filepath.Join(dir, "appspec.yaml")); e == nil {
 			return Spec{}, fmt.Errorf("%w\n    rename appspec.yaml: the CodeDeploy agent installs from it and then finds no hooks, which it looks for in appspec.yml", err)

@@ -25,7 +25,7 @@ func newAmazon(n int, suspended map[string]time.Time) (a *amazon, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	gate, open := context.WithCancel(context.Background())
-	sim, err := awssim.New(awssim.Config{Agent: func(c awssim.Command, done func(awssim.Outcome)) {
+	sim, err := awssim.New(awssim.Config{Delays: awssim.Delays{Spot: 2 * time.Minute}, Agent: func(c awssim.Command, done func(awssim.Outcome)) {
 		if c.Event == "BeforeBlockTraffic" {
 			<-gate.Done()
 		}

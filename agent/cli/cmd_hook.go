@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/codedeploy-wingman/wingman/agent"
+	"github.com/codedeploy-wingman/wingman/agent/api"
 	"github.com/codedeploy-wingman/wingman/agent/appspec"
 	"github.com/codedeploy-wingman/wingman/agent/engine"
 	"github.com/codedeploy-wingman/wingman/agent/lifecycle"
@@ -43,10 +44,15 @@ The event comes from LIFECYCLE_EVENT unless it is named; the deployment from DEP
 DEPLOYMENT_GROUP_NAME and DEPLOYMENT_GROUP_ID, which the CodeDeploy agent sets. The revision is the nearest folder at
 or above the working folder that holds appspec.yml.
 
+The service runs the steps, in a process that outlives it; where there is no service, or host.yml says executor: inline,
+this process does, and a line says so. With the service an event runs once in a deployment: who asks again, or at the same
+time, gets the same run's output and result, unless --again is given. Whoever ends this command ends the run.
+
 EXIT STATUS
   0    every step succeeded, or failed and continue_on_error let it pass
   1    a step failed
   2    the command line, wingman.yml, host.yml or appspec.yml is wrong: nothing was run
+  4    the service that accepted the run is gone, and its run cannot be followed: wingman history tells how it ended
   124  a step or the event ran out of time
   130  interrupted: the steps were ended`,
 		Example: "  LIFECYCLE_EVENT=ValidateService wingman hook\n  wingman hook ApplicationStart --revision /opt/codedeploy-agent/deployment-root/…/deployment-archive",
@@ -65,7 +71,10 @@ EXIT STATUS
 			if err := a.printf("wingman: runs in this process: %s\n", here); err != nil {
 				return err
 			}
-			res, err := a.engine().Run(c.Context(), req, a.Out)
+			e := a.engine()
+			var answered *api.Error
+			e.Served = errors.As(here.error, &answered) // there is a service: it only does not run this
+			res, err := e.Run(c.Context(), req, a.Out)
 			if err != nil {
 				return nothingRan(req, err)
 			}

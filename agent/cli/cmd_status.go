@@ -50,7 +50,7 @@ EXIT STATUS
 func askFailure(err error) error {
 	var refused *api.Error
 	if errors.As(err, &refused) && refused.Kind == api.Denied {
-		return failure{exitCloud, fmt.Errorf("%w\n    sudo %s, or: sudo usermod -aG wingman $USER", refused, "wingman …")}
+		return failure{exitCloud, fmt.Errorf("%w\n    run it with sudo; to look only: sudo usermod -aG wingman $USER", refused)}
 	}
 	if errors.As(err, &refused) {
 		return failure{exitUsage, refused}

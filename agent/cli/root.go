@@ -39,11 +39,11 @@ on the host  hook [EVENT] [--revision DIR]      run an event's steps (what hooks
              plan EVENT [--revision DIR]        what would run here, after policy and defaults; changes nothing
              validate [-f FILE] [--watch]       run ValidateService's checks now
              guard status|suspend|resume|reap   Auto Scaling held still, and given back
-             history · logs RUN                 what ran here, and what it printed
-             service run|install|uninstall|start|stop|restart|status
+             status · history · logs [-f] RUN   what runs and is held now, what ran here, and what it printed
+             service run|install|uninstall|start|stop|restart|reload|status
 more         version · completion · schema revision|host
 
-wingman COMMAND --help says more. Exit codes: 0 done, 1 the work failed, 2 usage or configuration, 3 refused for safety, 4 AWS could not be reached, 124 out of time, 130 interrupted.`
+wingman COMMAND --help says more. Exit codes: 0 done, 1 the work failed, 2 usage or configuration, 3 refused for safety, 4 AWS or the service could not be reached, 124 out of time, 130 interrupted.`
 
 // Main runs the program and gives its exit code.
 func Main(args []string, s Streams) int {
@@ -75,6 +75,9 @@ func (a *app) root() *cobra.Command {
 	return root
 }
 
+// Command is the whole command line, for what documents it.
+func Command() *cobra.Command { return (&app{Streams: Std()}).root() }
+
 // engine makes the engine for this host's paths.
 func (a *app) engine() *engine.Engine {
 	e := &engine.Engine{Paths: engine.PathsFrom(a.Getenv)}
@@ -83,6 +86,9 @@ func (a *app) engine() *engine.Engine {
 	}
 	return e
 }
+
+// linked is the version that the linker was given: -X …/agent/cli.linked=0.1.0. Nothing else sets it.
+var linked string
 
 // thisBuild says which wingman this is.
 func thisBuild() (v struct {
@@ -96,6 +102,9 @@ func thisBuild() (v struct {
 		v.Go = info.GoVersion
 		if info.Main.Version != "" && info.Main.Version != "(devel)" {
 			v.Wingman = info.Main.Version
+		}
+		if linked != "" {
+			v.Wingman = linked
 		}
 		for _, s := range info.Settings {
 			if s.Key == "vcs.revision" {

@@ -2,10 +2,13 @@ package cli
 
 import (
 	"context"
+	"log/slog"
+	"runtime"
 
 	"github.com/spf13/cobra"
 
 	"github.com/codedeploy-wingman/wingman/agent"
+	"github.com/codedeploy-wingman/wingman/agent/journald"
 	"github.com/codedeploy-wingman/wingman/agent/scope"
 )
 
@@ -18,9 +21,13 @@ func (a *app) serve(ctx context.Context) error {
 		defer m.Close()
 		scopes = m
 	}
-	return agent.New(agent.Config{Socket: a.socket(), Paths: e.Paths, Version: wingmanVersion(), Drain: e.Drain, Scopes: scopes,
+	drain := e.Drain
+	if runtime.GOOS == "linux" { // the program on disk may be gone when it is needed: the package was removed in mid-event
+		drain = []string{"/proc/self/exe", drainCommand}
+	}
+	return agent.New(agent.Config{Socket: a.socket(), Paths: e.Paths, Version: wingmanVersion(), Drain: drain, Scopes: scopes,
 		// The service's own program, should another have taken its place on disk meanwhile: both speak the same version.
-		Runner: []string{"/proc/self/exe", "wingman", runnerCommand}, Log: agent.Logger(a.Err, a.Getenv)}).Run(ctx)
+		Runner: []string{"/proc/self/exe", "wingman", runnerCommand}, Log: slog.New(journald.New(journald.Options{}))}).Run(ctx)
 }
 
 func (a *app) serviceReload() *cobra.Command {

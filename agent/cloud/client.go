@@ -6,6 +6,7 @@ package cloud
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/http"
 	"os"
@@ -45,8 +46,8 @@ type Options struct {
 // Client speaks to AWS, from its first call on: making one costs nothing.
 type Client struct {
 	Options
-	once     sync.Once
-	err      error
+	loading  sync.Mutex
+	loaded   bool
 	config   aws.Config
 	meta     *imds.Client
 	mu       sync.Mutex // of document
@@ -60,23 +61,30 @@ type Client struct {
 // New makes a client.
 func New(o Options) *Client { return &Client{Options: o} }
 
-// load finds credentials and region, once.
-func (c *Client) load(ctx context.Context) error {
-	c.once.Do(func() {
-		metadata := c.quick()
-		c.meta = imds.New(imds.Options{HTTPClient: metadata, Endpoint: c.Metadata, EnableFallback: aws.FalseTernary,
-			Retryer: retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts = 2 })})
-		if c.Endpoint != "" {
-			c.config = c.apart()
-		} else {
-			c.config, c.err = c.found(ctx)
-		}
-		if c.err == nil && c.config.Region == "" {
-			c.config.Region, c.err = c.region(ctx)
-		}
+// load finds credentials and region, once. What was not found is looked for again by the next call: a service lives for
+// years, and begins at boot, when the metadata service may not be reached yet.
+func (c *Client) load(ctx context.Context) (err error) {
+	c.loading.Lock()
+	defer c.loading.Unlock()
+	if c.loaded {
+		return nil
+	}
+	metadata := c.quick()
+	c.meta = imds.New(imds.Options{HTTPClient: metadata, Endpoint: c.Metadata, EnableFallback: aws.FalseTernary,
+		Retryer: retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts = 2 })})
+	if c.Endpoint != "" {
+		c.config = c.apart()
+	} else {
+		c.config, err = c.found(ctx)
+	}
+	if err == nil && c.config.Region == "" {
+		c.config.Region, err = c.region(ctx)
+	}
+	if err == nil {
 		c.clients()
-	})
-	return c.err
+		c.loaded = true
+	}
+	return err
 }
 
 func (c *Client) clients() {
@@ -116,9 +124,16 @@ func patient() aws.Retryer {
 	return retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts, o.MaxBackoff = attempts, maxBackoff })
 }
 
-// starting gives a context of its own: what the first caller has no time for would be missing for all.
+// starting gives a context with a deadline of its own: what the first caller has no time for would be missing for all. A
+// program that is told to end does not wait for it.
 func starting(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(ctx), 2*answerTimeout)
+	own, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*answerTimeout)
+	stop := context.AfterFunc(ctx, func() {
+		if errors.Is(ctx.Err(), context.Canceled) {
+			cancel()
+		}
+	})
+	return own, func() { stop(); cancel() }
 }
 
 // region asks the instance where it is.

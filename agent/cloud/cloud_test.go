@@ -342,3 +342,38 @@ func targetOf(sim *awssim.Sim) string {
 	}
 	return ""
 }
+
+// A service that is stopped does not wait for a metadata service that is silent.
+func TestLookingForTheRegionEndsWithItsCaller(t *testing.T) {
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	asked := make(chan struct{})
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		if c, err := silent.Accept(); err == nil {
+			defer c.Close()
+			close(asked)
+			<-ctx.Done()
+		}
+	}()
+	t.Setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://"+silent.Addr().String())
+	ended := make(chan struct{})
+	go func() {
+		cloud.New(cloud.Options{Metadata: "http://" + silent.Addr().String()}).Notice(ctx)
+		close(ended)
+	}()
+	select {
+	case <-asked:
+	case <-ended:
+		t.Skip("no metadata service is looked for here")
+	}
+	began := time.Now()
+	cancel()
+	<-ended
+	if took := time.Since(began); took > 500*time.Millisecond {
+		t.Errorf("it took %s", took)
+	}
+}

@@ -117,3 +117,23 @@ func TestStatus(t *testing.T) {
 		t.Errorf("%+v", a)
 	}
 }
+
+// The service begins at boot, perhaps before the metadata service can be reached. What one call could not find the next does.
+func TestWhatCouldNotBeFoundOnceIsLookedForAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sim, _, ids := fleet(t)
+		meta, err := sim.IMDS(ids[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := cloud.New(cloud.Options{Endpoint: sim.URL(), Metadata: meta, Dial: sim.Dial}) // no region: the instance says it
+		mend := sim.Inject(awssim.Fault{Service: "imds", Status: 503, Code: "ServiceUnavailable"})
+		if _, err := c.Notice(t.Context()); err == nil {
+			t.Fatal("it was found")
+		}
+		mend()
+		if _, err := c.Notice(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -125,5 +125,5 @@ func afterEnv(req AfterRequest) []string {
 	return run.Merge(env, req.Deployment.Variables(req.Event))
 }
 
-// isAfter says whether After made the run.
-func isAfter(r journal.Run) bool { return strings.HasPrefix(r.Source, afterwards) }
+// IsAfter says whether After made the run.
+func IsAfter(r journal.Run) bool { return strings.HasPrefix(r.Source, afterwards) }

@@ -55,7 +55,7 @@ func TestAfter(t *testing.T) {
 		t.Errorf("ran %q", got)
 	}
 	runs, _ := e.History()
-	if len(runs) != 1 || !isAfter(runs[0]) || runs[0].Event != lifecycle.AfterInstall || runs[0].Verdict != journal.Succeeded {
+	if len(runs) != 1 || !IsAfter(runs[0]) || runs[0].Event != lifecycle.AfterInstall || runs[0].Verdict != journal.Succeeded {
 		t.Errorf("on record: %+v", runs)
 	}
 	if log, _ := os.ReadFile(res.Log); !strings.Contains(string(log), "output\n") {

@@ -53,6 +53,7 @@ type Engine struct {
 	Paths
 	Cloud  guard.Cloud                       // AWS; nil: as the environment says
 	Drain  []string                          // argv of the process that reads an output still held when its script is done; see proc.Spec
+	Served bool                              // a service follows the deployments, and gives guards back
 	Cgroup string                            // where what events start is put; see proc.Spec
 	Host   func() (data []byte, file string) // host.yml's text, and its name for messages, from who keeps the last that was valid; nil: Settings is read, each time
 
@@ -203,8 +204,8 @@ func (e *Engine) Run(ctx context.Context, req Request, out io.Writer) (run.Resul
 // prune removes records and logs beyond what host.yml keeps. What cannot be removed now is tried again after the next run.
 func (e *Engine) prune(j *journal.Journal, keep int) {
 	gone, _ := j.Prune(keep)
-	for _, folder := range gone {
-		os.RemoveAll(filepath.Join(e.Logs, folder))
+	for _, name := range gone {
+		os.RemoveAll(filepath.Join(e.Logs, name))
 	}
 }
 

@@ -18,6 +18,8 @@ import (
 type Looked struct {
 	Group      string
 	Deployment string
+	Status     guard.DeploymentStatus // where it was asked for
+	StatusErr  error                  // why it could not be had
 	guard.Outcome
 }
 
@@ -46,8 +48,18 @@ func (e *Engine) follow(ctx context.Context, settings guard.Settings, r journal.
 		f.Until = r.Begun.Add(settings.MaxWindow)
 	}
 	look := Looked{Group: r.ScalingGroup, Deployment: r.Deployment.ID}
-	guard.Run(ctx, e.aws(), func(_ time.Time, do guard.Do) { look.Outcome = f.Do(do) })
-	e.note(r, look.Outcome)
+	guard.Run(ctx, e.aws(), func(_ time.Time, do guard.Do) {
+		look.Outcome = f.Do(func(c guard.Call) guard.Answer {
+			a := do(c)
+			if c.Op == guard.Status && c.Deployment == r.Deployment.ID {
+				look.Status, look.StatusErr = a.Status, a.Err
+			}
+			return a
+		})
+	})
+	if ctx.Err() == nil || look.State != guard.Failed { // else it was ended: that says nothing of the guard
+		e.note(r, look.Outcome)
+	}
 	return look
 }
 
@@ -141,7 +153,7 @@ func (e *Engine) Reap(ctx context.Context, groups []string) ([]Looked, error) {
 		r := guard.Reap{Group: group, Grace: host.Guard.Grace, DeadMan: host.Guard.DeadMan, Observe: host.Guard.Mode == guard.Observe}
 		guard.Run(ctx, e.aws(), func(_ time.Time, do guard.Do) {
 			for _, o := range r.Do(do) {
-				out = append(out, Looked{group, o.Record.Deployment, o})
+				out = append(out, Looked{Group: group, Deployment: o.Record.Deployment, Outcome: o})
 			}
 		})
 	}

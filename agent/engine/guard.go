@@ -150,7 +150,7 @@ func (g *guardian) failed(why string) run.Acted {
 func (g *guardian) failures() (notes []string) {
 	all, _ := g.journal.Guards() // a record that cannot be read is told where guards are looked at
 	for _, r := range all {
-		if r.Deployment.ID == g.deployment.ID && r.State == string(guard.Failed) {
+		if r.Deployment.ID == g.deployment.ID && r.State == string(guard.Failed) && r.Until.IsZero() { // else it was begun, and a later look failed
 			notes = append(notes, "GUARD NOT SET on "+r.ScalingGroup+" in an earlier event: "+r.Reason)
 		}
 	}
@@ -169,7 +169,11 @@ func (g *guardian) remind(out io.Writer) {
 	all, _ := g.journal.Guards() // as in failures
 	for _, r := range all {
 		if r.Deployment.ID == g.deployment.ID && r.Holds && r.Closed.IsZero() {
-			fmt.Fprintf(out, "wingman: guard of %s: holds until this deployment is over, at the latest %s; wingman guard reap gives back then\n", r.ScalingGroup, r.Until.Local().Format("15:04 MST"))
+			who := "no service runs here: wingman guard reap gives back then"
+			if g.Served {
+				who = "the service gives back then"
+			}
+			fmt.Fprintf(out, "wingman: guard of %s: holds until this deployment is over, at the latest %s; %s\n", r.ScalingGroup, r.Until.Local().Format("15:04 MST"), who)
 		}
 	}
 }
@@ -351,6 +355,9 @@ func (e *Engine) note(r journal.Guard, out guard.Outcome) {
 	}
 	if nothing(out) {
 		out.State = guard.Released // there is nothing of ours to give back
+	}
+	if len(out.Resumed) > 0 { // by us: what runs now, nobody else has resumed
+		r.Holds = false
 	}
 	switch out.State {
 	case guard.Begun, guard.Joined, guard.Holds, guard.Lost:

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -54,5 +55,35 @@ func TestNothingLeftToHold(t *testing.T) {
 	g.note(r, out)
 	if have, _ := g.journal.Guard("d-1", "green"); have.Closed.IsZero() || have.Holds {
 		t.Errorf("%+v", have)
+	}
+}
+
+// A guard that was begun is set, whatever a later look comes to; and what this instance resumed itself was nobody's hand.
+func TestAFailedLookIsNoGuardThatIsNotSet(t *testing.T) {
+	e := &Engine{Paths: Paths{State: t.TempDir()}}
+	j := journal.New(e.State)
+	g := &guardian{Engine: e, journal: j, deployment: lifecycle.Deployment{ID: "d-1"}}
+	r := journal.Guard{Deployment: g.deployment, ScalingGroup: "web", Begun: time.Now().Truncate(0)}
+	if err := j.Intend(r); err != nil {
+		t.Fatal(err)
+	}
+	failed := guard.Outcome{State: guard.Failed, Err: errors.New("AWS does not answer")}
+	e.note(r, failed)
+	if notes := g.failures(); len(notes) != 1 || !strings.Contains(notes[0], "GUARD NOT SET on web") {
+		t.Errorf("never begun: %q", notes)
+	}
+	e.note(r, guard.Outcome{State: guard.Begun, Now: time.Now(), Record: guard.Record{Until: time.Now().Add(time.Hour)}})
+	r, _ = j.Guard("d-1", "web")
+	if !r.Holds {
+		t.Fatalf("begun: %+v", r)
+	}
+	e.note(r, failed)
+	if have, _ := j.Guard("d-1", "web"); len(g.failures()) != 0 || !have.Holds {
+		t.Errorf("a look failed: %q, %+v", g.failures(), have)
+	}
+	failed.Resumed = []guard.Process{guard.Terminate}
+	e.note(r, failed)
+	if have, _ := j.Guard("d-1", "web"); have.Holds || len(have.Resumed) != 1 || len(g.failures()) != 0 {
+		t.Errorf("a let-go failed halfway: %+v", have)
 	}
 }

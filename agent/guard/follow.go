@@ -19,7 +19,7 @@ type Follow struct {
 func (f Follow) Do(do Do) Outcome {
 	s := do(Call{Op: Status, Deployment: f.Deployment})
 	waits := s.Err == nil && s.Status.Known && s.Status.Ready && f.Replacement
-	release := Release{Group: f.Group, Deployment: f.Deployment, Grace: f.Grace, Over: s.over() || waits, DeadMan: f.DeadMan, Observe: f.Observe}
+	release := Release{Group: f.Group, Deployment: f.Deployment, Grace: f.Grace, Over: s.over() || waits, Ready: waits && !s.over(), Nonce: f.Nonce, DeadMan: f.DeadMan, Observe: f.Observe}
 	if release.Over || f.MayNotFollow {
 		out := release.Do(do)
 		if out.State == Released && !s.over() && waits {
@@ -46,6 +46,10 @@ func (f Follow) Do(do Do) Outcome {
 	}
 	f.Until = later(f.Until, at.rec.until(a.Now))
 	lost := a.Group.running(at.rec.Protect)
+	let := minus(minus(minus(f.Want, a.Group.never(f.Deployment, f.Trigger)), at.rec.Barred), at.rec.Protect)
+	if len(let) > 0 && at.rec.Version <= version && !f.Observe && a.Now.Before(f.Until) { // let go while the deployment was Ready, and it goes on
+		return f.again(a, do)
+	}
 	if len(lost) == 0 || f.Observe || !a.Now.Before(f.Until) {
 		return out
 	}

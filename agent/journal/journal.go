@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -24,6 +25,7 @@ import (
 	"time"
 
 	"github.com/codedeploy-wingman/wingman/agent/lifecycle"
+	"github.com/codedeploy-wingman/wingman/agent/regular"
 )
 
 // Version is the version of the lines that this wingman writes.
@@ -280,23 +282,33 @@ func (s *store) of(folder string) (all []Run, err error) {
 			continue
 		}
 		r, err := s.read(runs + "/" + folder + "/" + f.Name())
-		if err != nil {
+		switch {
+		case err == nil:
+			all = append(all, r)
+		case !beginning(f):
 			errs = append(errs, err)
-			continue
 		}
-		all = append(all, r)
 	}
 	return all, errors.Join(errs...)
 }
 
+// beginning says whether a record that holds nothing yet is just being begun.
+func beginning(f os.DirEntry) bool {
+	info, err := f.Info()
+	return err == nil && info.Size() == 0 && time.Since(info.ModTime()) < fresh
+}
+
+// recordMost is what is read of a record: a user may have put anything there that the service reads, as root.
+const recordMost = 16 << 20
+
 func (s *store) read(file string) (Run, error) {
-	f, err := s.Open(file)
+	f, err := regular.OpenIn(s.Root, file, os.O_RDONLY)
 	if err != nil {
 		return Run{}, fmt.Errorf("cannot read a record: %w", err)
 	}
 	defer f.Close()
 	at := filepath.Join(s.name, filepath.FromSlash(file))
-	lines := bufio.NewScanner(f)
+	lines := bufio.NewScanner(io.LimitReader(f, recordMost))
 	lines.Buffer(nil, 4<<20)
 	var r Run
 	for n := 1; lines.Scan(); n++ {
@@ -320,13 +332,16 @@ func (s *store) read(file string) (Run, error) {
 	return r, nil
 }
 
+// Killed is why a run is interrupted whose process is gone, on a host that is not.
+const Killed = "wingman itself was ended in the middle of it"
+
 // whyNoEnd says what ended a run that did not come to its own end.
 func (r Run) whyNoEnd() string {
 	now, _ := started(os.Getpid())
 	if was, _, known := strings.Cut(r.PIDStart, "/"); known && now != "" && !strings.HasPrefix(now, was+"/") {
 		return "this host was restarted in the middle of it"
 	}
-	return "wingman itself was ended in the middle of it"
+	return Killed
 }
 
 // goesOn says whether the process that began the run is there: the same, as far as that can be told.
@@ -360,49 +375,4 @@ func replay(r Run, b []byte) (Run, error) {
 		return r, fmt.Errorf("a line of unknown type %q", l.Type)
 	}
 	return r, nil
-}
-
-// Prune removes the records of all but the newest keep deployments; it gives the folders' names that it removed.
-// Runs that still go on are kept. A folder's time is that of the last run begun in it, so that nothing is read of
-// those that stay.
-func (j *Journal) Prune(keep int) ([]string, error) {
-	s, err := j.open(false)
-	if err != nil {
-		return nil, unreadable(err)
-	}
-	defer s.Close()
-	folders, err := s.entries(runs)
-	if len(folders) <= keep {
-		return nil, err
-	}
-	times := map[string]time.Time{}
-	for _, f := range folders {
-		if info, e := f.Info(); e == nil {
-			times[f.Name()] = info.ModTime()
-		}
-	}
-	sort.Slice(folders, func(i, k int) bool { return times[folders[i].Name()].After(times[folders[k].Name()]) })
-	var gone []string
-	for _, f := range folders[keep:] {
-		if s.live(f.Name()) {
-			continue
-		}
-		if e := s.RemoveAll(runs + "/" + f.Name()); e != nil {
-			err = errors.Join(err, e)
-			continue
-		}
-		gone = append(gone, f.Name())
-	}
-	return gone, errors.Join(err, s.forgetGuards())
-}
-
-// live says whether a run of the folder still goes on.
-func (s *store) live(folder string) bool {
-	all, _ := s.of(folder) // a record that cannot be read is nobody's any more
-	for _, r := range all {
-		if r.Verdict == Running {
-			return true
-		}
-	}
-	return false
 }

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -84,6 +85,9 @@ func TestBrokenFiles(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(dir, "x.jsonl"), []byte(tt.text), 0o600); err != nil {
 				t.Fatal(err)
 			}
+			if tt.text == "" { // else it might just be being begun
+				age(filepath.Join(dir, "x.jsonl"))
+			}
 			runs, err := j.Runs()
 			if tt.err == "" && (err != nil || len(runs) != 2 || string(runs[0].Verdict) != tt.verdict) {
 				t.Errorf("got %+v, %v; want it %s", runs, err, tt.verdict)
@@ -130,6 +134,28 @@ func TestPruneKeepsTheNewest(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"d-1"}, gone); diff != "" {
 		t.Errorf("d-3 is the newest and d-2 still runs:\n%s", diff)
+	}
+}
+
+func TestPruneKeepsTheNewestRunsByHand(t *testing.T) {
+	j := New(t.TempDir())
+	for i := range manualKept + 3 {
+		r, w := begin(t, j, "", fmt.Sprintf("%04d", i), time.Unix(int64(i), 0))
+		if i == 1 {
+			continue // it still runs
+		}
+		r.Verdict, r.Log = Succeeded, fmt.Sprintf("/logs/manual/it.%d.log", i)
+		if err := w.End(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	gone, err := j.Prune(20)
+	if diff := cmp.Diff([]string{"manual/it.0.log", "manual/it.2.log"}, gone); diff != "" || err != nil {
+		t.Errorf("%v\n%s", err, diff)
+	}
+	all, err := j.Of("")
+	if err != nil || len(all) != manualKept+1 || all[0].ID != "0001" {
+		t.Errorf("%d are left, %v", len(all), err)
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/codedeploy-wingman/wingman/agent/regular"
 )
 
 // Repaired is what Repair put right.
@@ -65,8 +67,8 @@ func (s *store) mend(folder string, lives func(string) bool, first func(Run) err
 		}
 		file := runs + "/" + folder + "/" + f.Name()
 		r, err := s.read(file)
-		if info, e := f.Info(); err != nil && e == nil && info.Size() == 0 && time.Since(info.ModTime()) < fresh {
-			continue // it is just being begun
+		if err != nil && beginning(f) {
+			continue
 		}
 		if err != nil || r.Verdict != Interrupted || !r.Ended.IsZero() || lives(r.ID) {
 			errs = append(errs, err)
@@ -84,7 +86,7 @@ func (s *store) mend(folder string, lives func(string) bool, first func(Run) err
 
 // end writes a run's end for it. The time is that of its last sign of life, its record's last line.
 func (s *store) end(file string, r *Run) error {
-	f, err := s.OpenFile(file, os.O_RDWR|os.O_APPEND, 0)
+	f, err := regular.OpenIn(s.Root, file, os.O_RDWR|os.O_APPEND)
 	if err != nil {
 		return fmt.Errorf("cannot repair a record: %w", err)
 	}

@@ -9,6 +9,10 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/codedeploy-wingman/wingman/agent/regular"
 )
 
 // store is the state folder, held open. The service, as root, keeps records in folders that belong to the users whose
@@ -66,8 +70,13 @@ func (s *store) create(file string, flag int) (*os.File, error) {
 }
 
 // entries lists a folder; one that is not there is empty.
-func (s *store) entries(dir string) ([]os.DirEntry, error) {
-	list, err := fs.ReadDir(s.FS(), dir)
+func (s *store) entries(dir string) (list []os.DirEntry, err error) {
+	d, err := s.OpenFile(dir, os.O_RDONLY|regular.NoWait(), 0)
+	if err == nil {
+		list, err = d.ReadDir(-1)
+		d.Close()
+	}
+	slices.SortFunc(list, func(a, b os.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("cannot read the records: %w", err)
 	}
@@ -103,7 +112,7 @@ func random() string {
 
 // sync makes durable that a file is in the folder.
 func (s *store) sync(dir string) error {
-	d, err := s.Open(dir)
+	d, err := s.OpenFile(dir, os.O_RDONLY|regular.NoWait(), 0)
 	if err != nil {
 		return err
 	}

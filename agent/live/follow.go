@@ -125,8 +125,11 @@ func (f *Follower) read() (Item, bool) {
 		if err != nil && !errors.Is(err, io.EOF) || !f.over() {
 			return Item{}, false
 		}
-		f.f.Close()
-		f.f = nil
+		read := f.f
+		if !f.open() {
+			return Item{}, false
+		}
+		read.Close() // not before the next is locked
 	}
 }
 
@@ -184,6 +187,12 @@ func (d Dir) state(uid int) (End, api.Result, bool) {
 func (d Dir) State(uid int) End {
 	end, _, _ := d.state(uid)
 	return end
+}
+
+// Ending is State, and the result of one that ended.
+func (d Dir) Ending(uid int) (End, api.Result) {
+	end, res, _ := d.state(uid)
+	return end, res
 }
 
 // Result is how the run came out; false while it goes on.

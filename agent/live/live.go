@@ -6,8 +6,8 @@
 //	                               /cancel      the service's: why it is to be ended
 //	                               /run/…       the runner's: lock, started, now, output.<offset>, result.json
 //
-// The folder is on a tmpfs where there is systemd: a full disk takes nothing away, and after a reboot, which ends all
-// of it, nothing is left. What must outlive that is in the journal.
+// The folder is on a tmpfs where there is systemd, but for users other than the service's own: a full disk takes nothing
+// away, and after a reboot, which ends all of it, nothing is left. What must outlive that is in the journal.
 //
 // The runner is the user that asked for the run, so that what is under run/ is that user's: who reads it as root follows
 // no link there, opens nothing but regular files of that user, and writes nothing.
@@ -51,6 +51,9 @@ func (d Dir) Runs() string { return d.path("run") }
 // Make makes the folder for a run of that user's.
 func Make(live string, m Meta) (Dir, error) {
 	d := Dir(filepath.Join(live, m.ID))
+	if filepath.Dir(string(d)) != filepath.Clean(live) {
+		return d, fmt.Errorf("cannot make a place for the run: %q is no id", m.ID)
+	}
 	if err := os.MkdirAll(live, 0o755); err != nil {
 		return d, fmt.Errorf("cannot make a place for the run: %w", err)
 	}

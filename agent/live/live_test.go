@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/codedeploy-wingman/wingman/agent/api"
 )
@@ -188,4 +189,47 @@ func FuzzOrder(f *testing.F) {
 			t.Error("an order was taken for given whose end is missing")
 		}
 	})
+}
+
+// However late a reader begins, and however fast the run prints: what waits for the run gets all of it.
+func TestAReaderThatIsBehindLosesNothing(t *testing.T) {
+	d, r, _ := begun(t)
+	block := bytes.Repeat([]byte("x"), segmentSize/4)
+	for range 20 * 4 { // before anybody reads
+		r.Write(block)
+	}
+	f, err := d.Follow(os.Geteuid(), 0, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	const all = 20 + 200
+	written := make(chan bool)
+	go func() {
+		for range 200 * 4 {
+			r.Write(block)
+		}
+		r.End(api.Result{})
+		close(written)
+	}()
+	select {
+	case <-written:
+		t.Error("the run did not wait for its reader")
+	case <-time.After(200 * time.Millisecond):
+	}
+	got := 0
+	for {
+		it, err := f.Next(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if it.End != "" {
+			break
+		}
+		got += len(it.Text)
+	}
+	<-written
+	if got != all*segmentSize {
+		t.Errorf("%d bytes of %d", got, all*segmentSize)
+	}
 }

@@ -62,13 +62,6 @@ func lockShared(f *os.File) (err error) {
 	return err
 }
 
-// waitUnlocked waits until nobody has a lock on the file, but not for ever.
-func waitUnlocked(file string, limit time.Duration) {
-	for end := time.Now().Add(limit); locked(file) && time.Now().Before(end); {
-		time.Sleep(time.Millisecond) // flock has no deadline; whoever writes waits anyway
-	}
-}
-
 // openSafe opens a file that another user may have made: no link, nothing but a regular file of that user's.
 func openSafe(file string, uid int) (*os.File, error) {
 	f, err := os.OpenFile(file, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)

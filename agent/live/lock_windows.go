@@ -3,7 +3,6 @@ package live
 import (
 	"errors"
 	"os"
-	"time"
 )
 
 var errUnix = errors.New("on Windows an event always runs in its caller's own process")
@@ -17,7 +16,6 @@ func (d Dir) Lives() bool { return false }
 func attended(string) bool                   { return false }
 func locked(string) bool                     { return false }
 func lockShared(*os.File) error              { return errUnix }
-func waitUnlocked(string, time.Duration)     {}
 func openSafe(string, int) (*os.File, error) { return nil, errUnix }
 
 // End does nothing.

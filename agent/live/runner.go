@@ -12,20 +12,14 @@ import (
 
 // Order is what a runner is told, through its gate.
 type Order struct {
-	Dir      Dir         `json:"dir"`
-	ID       string      `json:"id"`
-	Request  api.Request `json:"request"`         // without its environment, which is the runner's own
-	Paths    api.Paths   `json:"paths"`           // the service's
-	Settings []byte      `json:"settings"`        // the host's settings that hold now; nil: there are none
-	Notes    []string    `json:"notes,omitempty"` // what is said before anything else
-	Drain    []string    `json:"drain,omitempty"` // see engine.Engine
-	After    *After      `json:"after,omitempty"` // not an event, but what is owed after a deployment
-}
-
-// After is what is owed after a deployment.
-type After struct {
-	Deployment string `json:"deployment"`
-	Failed     bool   `json:"failed"` // then on_failure is
+	Dir      Dir             `json:"dir"`
+	ID       string          `json:"id"`
+	Request  api.Request     `json:"request"`         // without its environment, which is the runner's own
+	Paths    api.Paths       `json:"paths"`           // the service's
+	Settings []byte          `json:"settings"`        // the host's settings that hold now; nil: there are none
+	Notes    []string        `json:"notes,omitempty"` // what is said before anything else
+	Drain    []string        `json:"drain,omitempty"` // see engine.Engine
+	After    json.RawMessage `json:"after,omitempty"` // not an event, but what is owed after a deployment: engine.Due
 }
 
 // opened is what stands behind an order once the run may begin. An order without it was never given.

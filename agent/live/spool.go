@@ -84,9 +84,10 @@ func (s *Spool) next() error {
 
 // drop removes the oldest file, once nobody reads it.
 func (s *Spool) drop() {
-	oldest := segment(s.dir, s.kept[0])
-	waitUnlocked(oldest, patience)
-	_ = os.Remove(oldest) // else it stays until the run is forgotten
+	for end := time.Now().Add(patience); s.wanted() && time.Now().Before(end); {
+		time.Sleep(time.Millisecond) // flock has no deadline; whoever writes waits anyway
+	}
+	_ = os.Remove(segment(s.dir, s.kept[0])) // else it stays until the run is forgotten
 	s.kept = s.kept[1:]
 }
 
@@ -103,12 +104,26 @@ func (s *Spool) makeRoom(full error) error {
 	}
 	newest := segment(s.dir, s.at)
 	for end := time.Now().Add(patience); attended(s.dir) && !locked(newest) && time.Now().Before(end); {
-		time.Sleep(time.Millisecond) // as in waitUnlocked
+		time.Sleep(time.Millisecond) // as in drop
 	}
 	for len(s.kept) > 1 {
 		s.drop()
 	}
 	return nil
+}
+
+// wanted says whether somebody who waits for the run has still to read the oldest file. A reader has that file locked in
+// which it is, and the next before it lets go; one that has none locked has not begun.
+func (s *Spool) wanted() bool {
+	if locked(segment(s.dir, s.kept[0])) {
+		return true
+	}
+	for _, at := range s.kept[1:] {
+		if locked(segment(s.dir, at)) {
+			return false
+		}
+	}
+	return attended(s.dir)
 }
 
 const prefix = "output."

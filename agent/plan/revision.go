@@ -12,6 +12,7 @@ import (
 
 	"github.com/codedeploy-wingman/wingman/agent/lifecycle"
 	"github.com/codedeploy-wingman/wingman/agent/problem"
+	"github.com/codedeploy-wingman/wingman/agent/regular"
 	"github.com/codedeploy-wingman/wingman/agent/trust"
 )
 
@@ -102,10 +103,13 @@ func ParseRevision(data []byte, file string) (Revision, error) {
 	return r, nil
 }
 
+// revisionMost bounds a wingman.yml: the service reads those of other users.
+const revisionMost = 4 << 20
+
 // LoadRevision reads dir's wingman.yml. A revision without one is fine: all its events take their defaults.
 func LoadRevision(dir string) (Revision, error) {
 	file := filepath.Join(dir, RevisionName)
-	data, err := os.ReadFile(file)
+	data, err := regular.Read(file, revisionMost)
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, e := os.Stat(filepath.Join(dir, "wingman.yaml")); e == nil {
 			return Revision{}, problem.List{{Position: problem.Position{File: filepath.Join(dir, "wingman.yaml")}, Severity: problem.Error, Rule: "file-name",

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+
+	"github.com/codedeploy-wingman/wingman/agent/regular"
 )
 
 // MendLog puts the end behind the head of a log whose run was ended in the middle of it; false where nothing is to be
@@ -30,7 +32,7 @@ func MendLog(logs, path string) (mended bool, err error) {
 	if len(turns) == 0 {
 		return false, nil
 	}
-	f, err := root.OpenFile(name, os.O_WRONLY|os.O_APPEND, 0)
+	f, err := regular.OpenIn(root, name, os.O_WRONLY|os.O_APPEND)
 	if err != nil {
 		return false, fmt.Errorf("cannot put the log %s together: %w", path, err)
 	}
@@ -67,7 +69,7 @@ func ends(root *os.Root, name string) (out []string) {
 }
 
 func appendFile(root *os.Root, to io.Writer, name string) error {
-	f, err := root.Open(name)
+	f, err := regular.OpenIn(root, name, os.O_RDONLY)
 	if err != nil {
 		return err
 	}

@@ -145,6 +145,8 @@ func next(r Result) []string {
 		if r.Failed != nil && strings.HasPrefix(r.Failed.Reason, ownTimeout) {
 			advice = "see in the log what it waited for; if it needs longer, raise the step's `timeout` in wingman.yml"
 		}
+	case r.Verdict == journal.Interrupted:
+		advice = "find out who killed it (out of memory? journalctl -k), and deploy again; what it had started has been ended, on_failure comes next"
 	case r.Failed == nil:
 		advice, command = "see what would run:", "wingman plan "+string(r.Event)+" --revision "+r.Revision
 	case r.Failed.ExitCode != nil || r.Failed.Signal != "":
@@ -155,7 +157,7 @@ func next(r Result) []string {
 	case r.Failed.Kind == "script" || r.Failed.Kind == "command":
 		advice = "mend that, in the revision or on this host, and deploy again"
 	case r.Event != lifecycle.ValidateService:
-		advice, command = "run the event again, on the instance:", "wingman hook "+string(r.Event)+" --revision "+r.Revision
+		advice, command = "run the event again, on the instance:", "wingman hook "+string(r.Event)+" --again --revision "+r.Revision
 	default:
 		advice, command = "run the checks again, on the instance:", "wingman validate --revision "+r.Revision
 	}

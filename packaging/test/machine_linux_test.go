@@ -60,9 +60,10 @@ type machine struct {
 	tests    []string      // packages, as ./agent/scope
 	binds    []string      // HOST:MACHINE[:ro]; what is written reaches the host unless :ro
 	env      []string      // NAME=VALUE
-	packages string        // Debian's, separated by commas
+	packages string        // Debian's to add, separated by commas
 	after    []string      // scripts to go on with, each after a reboot; the disk is kept
 	limit    time.Duration // of a script; 0 is 2 minutes
+	bare     bool          // without wingman and its unit: a package brings them
 }
 
 // run boots the machine, runs a script by `sh -e` in it, and gives all that it printed, and its exit status.
@@ -93,9 +94,10 @@ func (m machine) boot(t *testing.T, script string, args ...string) (string, int)
 		args = append(args, "--packages", m.packages)
 	}
 	tools := os.Getenv(toolsEnv)
-	binds := append([]string{filepath.Join(tools, "wingman") + ":/usr/bin/wingman:ro", filepath.Join(tools, "wingman") + ":/t/wingman:ro",
-		filepath.Join(tools, "next") + ":/t/next:ro", "lib.sh:/t/lib.sh:ro",
-		filepath.Join(root, "packaging/wingman.service") + ":/lib/systemd/system/wingman.service:ro"}, m.binds...)
+	binds := append([]string{filepath.Join(tools, "wingman") + ":/t/wingman:ro", filepath.Join(tools, "next") + ":/t/next:ro", "lib.sh:/t/lib.sh:ro"}, m.binds...)
+	if !m.bare {
+		binds = append(binds, filepath.Join(tools, "wingman")+":/usr/bin/wingman:ro", filepath.Join(root, "packaging/wingman.service")+":/lib/systemd/system/wingman.service:ro")
+	}
 	for _, pkg := range m.tests {
 		name := filepath.Base(pkg) + ".test"
 		binds = append(binds, testBinary(t, pkg, name)+":/t/"+name+":ro")
@@ -117,7 +119,11 @@ func (m machine) boot(t *testing.T, script string, args ...string) (string, int)
 }
 
 // withSystemd runs with-systemd.sh, and gives its output and status.
+// The machine's Debian is another one where WINGMAN_TEST_SUITE says so (bullseye has systemd 247, trixie 257).
 func withSystemd(ctx context.Context, args ...string) (string, int) {
+	if suite := os.Getenv("WINGMAN_TEST_SUITE"); suite != "" {
+		args = append([]string{"--suite", suite}, args...)
+	}
 	cmd := exec.CommandContext(ctx, "bash", append([]string{"./with-systemd.sh"}, args...)...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) } // then it ends the machine
 	cmd.WaitDelay = time.Minute

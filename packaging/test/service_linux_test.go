@@ -133,7 +133,7 @@ done
 runner() { for d in /run/wingman/live/*; do if grep -q "\"$1\"" $d/meta.json; then sed 's/.*"pid":\([0-9]*\).*/\1/' $d/meta.json; fi; done; }
 check() {
   is 'exit code' "$(ended /srv/$1)" 1
-  is last "$(tail -n 1 /srv/$1/out)" "verdict: ApplicationStart INTERRUPTED: wingman's own process was killed in the middle of it"
+  is last "$(tail -n 1 /srv/$1/out)" "verdict: ApplicationStart INTERRUPTED: wingman itself was ended in the middle of it"
   is record "$(record d-$1)" 'ApplicationStart interrupted'
   gone() { not kill -0 $(cat /srv/$1/child); }; await gone $1
 }
@@ -142,7 +142,7 @@ systemctl stop wingman
 kill -9 $(runner d-next)
 is 'exit code' "$(ended /srv/next)" 1
 systemctl start wingman; check next
-is scopes "$(scopes)" ''`)
+nothing_left`)
 }
 
 // Whoever stops a run's scope, as an administrator or a reboot does, ends the run as a cancel does, although systemd tells

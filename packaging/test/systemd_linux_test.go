@@ -73,9 +73,9 @@ revision /srv/app <<'END'
 echo began; while [ ! -e /srv/app/go ]; do sleep 0.05; done; echo through
 END
 hook d-1 /srv/app; await grep -q began /srv/app/out
-doing() { systemctl status wingman | grep -q 'Status: "ApplicationStart of d-1: go"'; }
+doing() { systemctl status wingman | grep -q 'Status: "ApplicationStart of d-1: go'; }
 await doing
-doing() { [ "$(systemctl show wingman -P StatusText)" = idle ]; }
+doing() { [ "$(systemctl show wingman -P StatusText)" = 'follows d-1; follows d-2' ]; } # they may still fail elsewhere
 # the scope says whose it is
 systemctl status 'wingman-*.scope' | grep -q 'wingman: ApplicationStart of d-1'
 for try in 1 2 3; do # this machine may be busy with others

@@ -39,7 +39,7 @@ func TestUnitIsValid(t *testing.T) {
 	t.Parallel()
 	out := machine{}.ok(t, `systemd-analyze verify --man=no /lib/systemd/system/wingman.service 2>&1
 systemctl enable --quiet wingman.service
-systemctl show wingman.service -p Type,NotifyAccess,Restart,RestartUSec,StartLimitIntervalUSec,KillMode,TimeoutStopUSec,RuntimeDirectoryPreserve,UnitFileState,ProtectSystem,NoNewPrivileges,PrivateTmp | sort`)
+systemctl show wingman.service -p Type,NotifyAccess,Restart,RestartUSec,StartLimitIntervalUSec,KillMode,TimeoutStopUSec,UnitFileState,ProtectSystem,NoNewPrivileges,PrivateTmp | sort`)
 	want := `KillMode=mixed
 NoNewPrivileges=no
 NotifyAccess=main
@@ -47,7 +47,6 @@ PrivateTmp=no
 ProtectSystem=no
 Restart=always
 RestartUSec=1s
-RuntimeDirectoryPreserve=yes
 StartLimitIntervalUSec=0
 TimeoutStopUSec=20s
 Type=notify

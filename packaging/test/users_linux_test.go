@@ -101,7 +101,7 @@ for ask in "POST /v1/runs/$run/cancel" "GET /v1/runs/$run/events" "GET /v1/runs/
   nothing_of
 done
 as ann "perl /srv/ask 'POST /v1/runs/$run/cancel'" >/srv/joe/answer; nothing_of
-not as joe "ls /run/wingman/live/$run/run"
+not as joe "ls /var/lib/wingman/live/$run/run"
 not as joe "kill $client" 2>/dev/null
 touch /srv/root/go
 is "root's run goes on to its end" "$(ended /srv/root)" 0
@@ -119,7 +119,7 @@ cat >/home/eve/links <<'END'
 #!/bin/sh
 echo began
 while [ ! -e /home/eve/go ]; do sleep 0.05; done
-d=$(echo /run/wingman/live/*/run); cd "$d" || exit 9
+d=$(echo /var/lib/wingman/live/*/run); cd "$d" || exit 9
 for f in now output.0 output.1 output.999999 result.json; do rm -f $f; ln -s /root/secret $f; done
 mkfifo readers.new; mv readers.new started
 echo after
@@ -129,7 +129,7 @@ echo '{version: 1, events: {ApplicationStart: [{script: run.sh}]}}' >/srv/eve/wi
 as 'DEPLOYMENT_ID=d-1 timeout 30 wingman hook ApplicationStart --revision /srv/eve' >/srv/out 2>&1 &
 await grep -q began /srv/out; touch /home/eve/go
 wait $! || :
-is 'what was put there' "$(readlink /run/wingman/live/*/run/output.0)" /root/secret
+is 'what was put there' "$(readlink /var/lib/wingman/live/*/run/output.0)" /root/secret
 hasnt /srv/out precious
 wingman status >/srv/out 2>&1; hasnt /srv/out precious
 wingman history >/srv/out 2>&1; hasnt /srv/out precious
@@ -138,7 +138,7 @@ is 'the secret' "$(stat -c %U:%a /root/secret) $(cat /root/secret)" 'root:600 pr
 for dir in /var/lib/wingman/users/$uid /var/log/wingman/users/$uid; do
   as "find $dir -type f" | while read f; do as "rm $f; ln -s /root/secret $f"; done
 done
-run=$(ls /run/wingman/live | head -n 1)
+run=$(ls /var/lib/wingman/live | head -n 1)
 wingman history >/srv/out 2>&1 || :; hasnt /srv/out 'root only'
 wingman logs $run >/srv/out 2>&1 || :; hasnt /srv/out precious
 wingman logs d-1 >/srv/out 2>&1 || :; hasnt /srv/out precious

@@ -207,7 +207,7 @@ if [ -z "$base" ]; then
     # The mirror is whatever this machine's apt is set up with.
     # shellcheck disable=SC2016 # $(REPO_URI) is apt's
     mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' "Release: $suite" 2>/dev/null | head -1)
-    [ -n "$mirror" ] || mirror=$(sed -nE 's/^(URIs:|deb( +\[[^]]*\])?) +([^ ]+).*/\3/p' /etc/apt/sources.list /etc/apt/sources.list.d/*.sources /etc/apt/sources.list.d/*.list 2>/dev/null | head -1)
+    [ -n "$mirror" ] || mirror=$(sed -nE 's/^(URIs:|deb( +\[[^]]*\])?) +([^ ]+).*/\3/p' /etc/apt/sources.list /etc/apt/sources.list.d/*.sources /etc/apt/sources.list.d/*.list 2>/dev/null | head -1) || :   # one of them is missing
     [ -n "$mirror" ] || die "no Debian mirror found in /etc/apt"
     say "building the base root $base ($list)"
     rm -rf "$base.tmp"
