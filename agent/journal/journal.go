@@ -285,7 +285,7 @@ func (s *store) of(folder string) (all []Run, err error) {
 		switch {
 		case err == nil:
 			all = append(all, r)
-		case !beginning(f):
+		case !beginning(f) && !errors.Is(err, fs.ErrNotExist): // else it was removed just now
 			errs = append(errs, err)
 		}
 	}

@@ -180,3 +180,15 @@ func TestNoFolderNoRecordAndAClearError(t *testing.T) {
 		t.Errorf("a record that never began cannot fail to end: %v", err)
 	}
 }
+
+// Records are removed while others read: that is no fault to be told.
+func TestARecordThatIsRemovedMeanwhileIsNoError(t *testing.T) {
+	j := New(t.TempDir())
+	begin(t, j, "d-1", "a", time.Unix(1, 0))
+	if err := os.Symlink("gone", filepath.Join(j.dir, "d-1", "b.jsonl")); err != nil { // listed, and then not there
+		t.Fatal(err)
+	}
+	if all, err := j.Of("d-1"); err != nil || len(all) != 1 {
+		t.Errorf("%d runs, %v", len(all), err)
+	}
+}
