@@ -98,6 +98,9 @@ systemctl start wingman
 await test -S /run/wingman/wingman.sock
 touch /srv/app/go; is 'exit code' "$(ended /srv/app)" 0; has /srv/app/out through
 await doing
+# in the journal one finds a deployment by its id
+found() { journalctl -u wingman WINGMAN_DEPLOYMENT=d-1 WINGMAN_EVENT=ApplicationStart -o cat | grep -q 'ApplicationStart succeeded'; }
+await found
 nothing_left`)
 }
 
