@@ -68,7 +68,7 @@ hook() {
 ended() { await test -s "$1/code"; cat "$1/code"; }
 
 # record DEPLOYMENT: event and verdict of each of its records, but for what the service did after the deployment.
-record() { wingman history --limit 0 | awk -v d="$1" '$4 == d {print $5, $7}'; }
+record() { wingman history --limit 0 | awk -v d="$1" '$4 == d && $5 !~ /^after:/ {print $5, $7}'; }
 
 # reason DEPLOYMENT: why, as the history has it.
 reason() { wingman history --limit 0 | awk -v d="$1" '/^  / {if (mine) print; next} {mine = $4 == d}' | sed 's/^ *//'; }
@@ -115,12 +115,13 @@ _left() { # what is there of runs that should have ended
   done
   pgrep -af internal-run || :
   case " $* " in *" daemon "*) ;; *) pgrep -af internal-drain || :;; esac # a daemon's, that holds its output
+  case " $* " in *" interrupted "*) return ;; esac # whose runner was killed has no result
   for d in /run/wingman/live/*/; do
     [ ! -d "$d" ] || [ -s "$d/run/result.json" ] || { echo "$d has no result"; ls -l "$d" "$d/run"; }
   done
 }
 _nothing() { [ -z "$(_left "$@" 2>/dev/null)" ]; }
 
-# nothing_left [daemon]: waits until no scope, process or folder of an ended run is left; scopes of daemons that live on may
+# nothing_left [daemon] [interrupted]: waits until no scope, process or folder of an ended run is left; scopes of daemons that live on may
 # be, where said so.
 nothing_left() { (await _nothing "$@") || { _left "$@"; exit 1; }; }

@@ -141,7 +141,7 @@ systemctl stop wingman
 kill -9 $(runner d-next)
 is 'exit code' "$(ended /srv/next)" 1
 systemctl start wingman; check next
-nothing_left`)
+nothing_left interrupted`)
 }
 
 // Whoever stops a run's scope, as an administrator or a reboot does, ends the run as a cancel does, although systemd tells
@@ -260,7 +260,7 @@ refused() {
   status=0; as joe "$*" >/srv/joe/out 2>&1 || status=$?
   [ $status = 4 ] || { echo "$*: exit code $status"; cat /srv/joe/out; exit 1; }
   has /srv/joe/out "may not: root and the members of the group wingman may"
-  has /srv/joe/out "sudo wingman"; has /srv/joe/out "sudo usermod -aG wingman"
+  has /srv/joe/out 'run it with sudo'; has /srv/joe/out "sudo usermod -aG wingman"
   hasnt /srv/joe/out secret
 }
 refused wingman status
