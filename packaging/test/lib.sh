@@ -115,9 +115,8 @@ _left() { # what is there of runs that should have ended
   done
   pgrep -af internal-run || :
   case " $* " in *" daemon "*) ;; *) pgrep -af internal-drain || :;; esac # a daemon's, that holds its output
-  case " $* " in *" interrupted "*) return ;; esac # whose runner was killed has no result
-  for d in /run/wingman/live/*/; do
-    [ ! -d "$d" ] || [ -s "$d/run/result.json" ] || { echo "$d has no result"; ls -l "$d" "$d/run"; }
+  for d in /run/wingman/live/*/run /var/lib/wingman/live/*/run; do # its lock is held as long as the run's process lives
+    if [ -e "$d/lock" ] && [ ! -s "$d/result.json" ] && ! flock -n "$d/lock" true; then echo "$d: a run that goes on"; fi
   done
 }
 _nothing() { [ -z "$(_left "$@" 2>/dev/null)" ]; }
