@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/codedeploy-wingman/wingman/agent/client"
+	"github.com/codedeploy-wingman/wingman/agent/engine"
 	"github.com/codedeploy-wingman/wingman/agent/journal"
 )
 
@@ -55,9 +56,17 @@ func (a *app) printHistory(runs []journal.Run) error {
 		if !r.Ended.IsZero() {
 			took = r.Ended.Sub(r.Started).Round(time.Millisecond).String()
 		}
-		list[i] = row{[]string{r.Started.Local().Format("2006-01-02 15:04:05 MST"), orDash(r.Deployment.ID), string(r.Event), took, string(r.Verdict), r.ID}, r.Reason}
+		list[i] = row{[]string{r.Started.Local().Format("2006-01-02 15:04:05 MST"), orDash(r.Deployment.ID), eventOf(r), took, string(r.Verdict), r.ID}, r.Reason}
 	}
 	return a.rows("STARTED\tDEPLOYMENT\tEVENT\tTOOK\tVERDICT\tRUN", list)
+}
+
+// eventOf names a run's event; what the service ran after the deployment is no event's.
+func eventOf(r journal.Run) string {
+	if engine.IsAfter(r) {
+		return "after:" + string(r.Event)
+	}
+	return string(r.Event)
 }
 
 func orDash(s string) string {

@@ -68,7 +68,7 @@ hook() {
 ended() { await test -s "$1/code"; cat "$1/code"; }
 
 # record DEPLOYMENT: event and verdict of each of its records, but for what the service did after the deployment.
-record() { wingman history --limit 0 | awk -v d="$1" '$4 == d {print $5, $7}'; }
+record() { wingman history --limit 0 | awk -v d="$1" '$4 == d && $5 !~ /^after:/ {print $5, $7}'; }
 
 # reason DEPLOYMENT: why, as the history has it.
 reason() { wingman history --limit 0 | awk -v d="$1" '/^  / {if (mine) print; next} {mine = $4 == d}' | sed 's/^ *//'; }
@@ -121,6 +121,6 @@ _left() { # what is there of runs that should have ended
 }
 _nothing() { [ -z "$(_left "$@" 2>/dev/null)" ]; }
 
-# nothing_left [daemon]: waits until no scope, process or folder of an ended run is left; scopes of daemons that live on may
+# nothing_left [daemon] [interrupted]: waits until no scope, process or folder of an ended run is left; scopes of daemons that live on may
 # be, where said so.
 nothing_left() { (await _nothing "$@") || { _left "$@"; exit 1; }; }
