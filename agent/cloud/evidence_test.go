@@ -115,7 +115,9 @@ func TestEvidenceOfWhatMayBeAsked(t *testing.T) {
 				t.Errorf("%s: %v", tt.operation, err)
 				continue
 			}
-			if !slices.ContainsFunc(e.Gaps(), func(m deployment.Missing) bool { return m.Why == deployment.Denied && m.Action == tt.action && m.Tells != "" }) {
+			if !slices.ContainsFunc(e.Gaps(), func(m deployment.Missing) bool {
+				return m.Why == deployment.Denied && m.Action == tt.action && m.Tells != ""
+			}) {
 				t.Errorf("%s: %+v", tt.operation, e.Gaps())
 			}
 		}
@@ -176,4 +178,3 @@ func TestEvidenceOfAFleet(t *testing.T) {
 		}
 	})
 }
-

@@ -17,10 +17,10 @@ const managed = "CodeDeploy-managed-automatic-"
 func Managed(hook string) bool { return strings.HasPrefix(hook, managed) }
 
 // Owns says that a hook of CodeDeploy's belongs to this deployment's group, or to one of the siblings.
-func (e Evidence) Owns(hook string) bool { return e.owner(hook) != "" }
+func (e *Evidence) Owns(hook string) bool { return e.owner(hook) != "" }
 
 // owner names the deployment group that a hook belongs to.
-func (e Evidence) owner(hook string) string {
+func (e *Evidence) owner(hook string) string {
 	for _, h := range e.Group.Value.Scaling {
 		if h.Hook == hook || h.Termination == hook {
 			return e.Info.Value.Group
