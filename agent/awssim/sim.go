@@ -40,6 +40,7 @@ type Config struct {
 	// What goes wrong and is no fault of a call. None of these may call the simulator.
 	Deaf    func(instance string) bool                        // its CodeDeploy agent takes no command: dead, without credentials, without a route
 	Refused func(group string) string                         // why EC2 does not launch an instance for that Auto Scaling group; "": it does
+	Ends    func() (code, message string)                     // why CodeDeploy fails a deployment before it has done anything; "": it does not
 	Traffic func(instance, event string) (o Outcome, is bool) // how CodeDeploy's own AllowTraffic and BlockTraffic come out; without is: as the load balancer has it
 	// Deployed is told what happens in deployments, in order and as it happens: the simulator waits for it meanwhile,
 	// so that it has to be quick and must not call the simulator.

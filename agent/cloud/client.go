@@ -5,7 +5,9 @@
 package cloud
 
 import (
+	"bytes"
 	"context"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -197,11 +199,27 @@ func (c *Client) calls() aws.HTTPClient {
 
 func (c *Client) bounded(connect, answer time.Duration) aws.HTTPClient {
 	if c.Dial != nil {
-		return &http.Client{Transport: &http.Transport{DialContext: c.Dial, ResponseHeaderTimeout: answer}}
+		return &http.Client{Transport: whole{&http.Transport{DialContext: c.Dial, ResponseHeaderTimeout: answer}}}
 	}
 	return awshttp.NewBuildableClient().
 		WithDialerOptions(func(d *net.Dialer) { d.Timeout = connect }).
 		WithTransportOptions(func(t *http.Transport) { t.ResponseHeaderTimeout = answer })
+}
+
+// whole sends a request's body from a copy. The SDK closes its own as soon as an answer comes, and one from memory comes
+// before the HTTP client has seen the body's end: it took that for a failed request, and broke the answer off.
+type whole struct{ http.RoundTripper }
+
+func (w whole) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Body != nil {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return nil, err
+		}
+		r = r.Clone(r.Context())
+		r.Body = io.NopCloser(bytes.NewReader(body))
+	}
+	return w.RoundTripper.RoundTrip(r)
 }
 
 // onEC2 says at no cost that this is no EC2 instance, where the firmware says so: a machine elsewhere would wait for a

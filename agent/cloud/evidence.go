@@ -73,6 +73,7 @@ func missing(err error, action, tells string, part bool) *deployment.Missing {
 	if err == nil {
 		return nil
 	}
+
 	m := &deployment.Missing{Why: deployment.Failed, Action: action, Tells: tells, Part: part, Text: short(err)}
 	var known *Error
 	if errors.As(classify("look at the deployment", action, err), &known) {
