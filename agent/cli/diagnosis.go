@@ -149,4 +149,4 @@ func said(f *deployment.Failure, evidence string) bool {
 }
 
 // when is a moment as this page has it.
-func when(t time.Time) string { return t.UTC().Format("15:04:05 MST") }
+func when(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 MST") }

@@ -212,7 +212,7 @@ func scalingOf(a asgtypes.AutoScalingGroup) deployment.Scaling {
 
 // The activities that are read: those since a while before the deployment, and at most so many pages of a hundred.
 const (
-	before        = 15 * time.Minute
+	before        = 90 * time.Minute // longer than a lifecycle hook may hold a launch up by default
 	activityPages = 20
 )
 

@@ -80,10 +80,12 @@ func (v *view) noInstances(plain []Cause) []Cause {
 			return append([]Cause{c}, plain...)
 		}
 	}
+	var unread *Missing
 	for _, s := range v.Scaling {
-		if !s.Activities.Whole() || !s.State.Whole() {
-			plain[0].Summary = "no instance to deploy to"
-		}
+		unread = cmp.Or(unread, s.Activities.Missing, s.State.Missing, s.Hooks.Missing)
+	}
+	if unread = cmp.Or(unread, v.Group.Missing); unread != nil {
+		plain[0].Summary, plain[0].Confidence, plain[0].Decides = "no instance to deploy to", Possible, "why there is none: "+reason(unread)
 	}
 	return plain
 }

@@ -180,12 +180,27 @@ func (v *view) orphan(d *Diagnosis, c Copy, mine bool) {
 	drain := Command{"empty it, and delete it once its instances are gone", v.aws("autoscaling update-auto-scaling-group --min-size 0 --desired-capacity 0 --auto-scaling-group-name " + shell(c.Name))}
 	switch serves := d.Live.Replacement.Healthy > 0; {
 	case mine && (serves || d.Live.Environment != Original):
-		d.left(LeftGroup, c.Name, text+"; do not delete it before it is proved that the original serves alone")
+		if serves {
+			text += "; but it serves: do not delete it"
+		} else {
+			text += "; do not delete it before it is proved that the original serves"
+		}
+		d.left(LeftGroup, c.Name, text, v.prove()...)
 	case !mine && v.scaling(c.Name) != nil && v.info.KeepsBlue:
 		d.Notes = append(d.Notes, c.Name+" is kept, as the deployment group wants (KEEP_ALIVE)")
 	default:
 		d.left(LeftGroup, c.Name, text, drain)
 	}
+}
+
+// prove shows who serves.
+func (v *view) prove() (out []Command) {
+	for _, b := range v.Balanced {
+		if arn := b.State.Value.ARN; arn != "" {
+			out = append(out, Command{"who serves now", v.aws("elbv2 describe-target-health --target-group-arn " + arn)})
+		}
+	}
+	return out
 }
 
 // unregistered are instances in service in Auto Scaling's eyes that no load balancer knows, on the side that is live.

@@ -103,7 +103,7 @@ func (v *view) standing(side lifecycle.Role, groups []string) Standing {
 		s.Gone = s.Gone || m != nil && m.Why == NotFound
 	}
 	for _, id := range v.members(side) {
-		if f := v.fateOf(id); !f.here && (f.absent || f.activity != nil) {
+		if f := v.fateOf(id); !f.here && (f.absent || f.activity != nil) && !v.healthy(id) {
 			continue // it is not there any more
 		}
 		s.Instances++

@@ -74,22 +74,17 @@ func (v *view) balanced(is fate) bool {
 	})
 }
 
-// blind says that the evidence cannot exclude that the instance was taken away.
-func (v *view) blind(f fail) bool { return v.whyBlind() != "" }
-
-func (v *view) whyBlind() string {
-	if len(v.Scaling) == 0 && v.Group.Whole() && len(v.Group.Value.Scaling) == 0 {
-		return "" // instances of nobody's
-	}
-	if len(v.Scaling) == 0 {
-		return "its Auto Scaling group is not known"
-	}
+// blind says why the evidence cannot exclude that the instance was taken away; "" where it can.
+func (v *view) blind(id string) string {
 	for _, s := range v.Scaling {
 		if m := s.Activities.Missing; m != nil {
 			return reason(m)
 		}
 	}
-	return ""
+	if v.fateOf(id).group != nil || v.Group.Whole() && v.Group.Value.Tags { // one that tags select is no Auto Scaling group's
+		return ""
+	}
+	return "its Auto Scaling group is not known"
 }
 
 // byLoss is an event that nobody answered for: the instance went, another deployment was in the way, or its CodeDeploy
@@ -175,8 +170,8 @@ func (v *view) byTraffic(f fail) Cause {
 			c.Decides += ": " + reason(m)
 		}
 		return c
-	case v.whyBlind() != "": // an instance that goes away is unhealthy, too
-		c.Decides = "whether Auto Scaling took the instance away: " + v.whyBlind()
+	case v.blind(f.ID) != "": // an instance that goes away is unhealthy, too
+		c.Decides = "whether Auto Scaling took the instance away: " + v.blind(f.ID)
 		return c
 	}
 	c.Evidence = append(c.Evidence, fmt.Sprintf("%s in %s: %s %s %s", f.ID, at.Name, h.State, h.Reason, h.Text))

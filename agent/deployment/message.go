@@ -90,12 +90,21 @@ func (v *view) byScript(f fail) Cause {
 	default:
 		return Cause{}
 	}
-	if dying := v.gone(f); dying.Name != "" && (c.Name == ScriptKilled || code != nil && (code[1] == "143" || code[1] == "137")) {
+	if c.Name == ScriptKilled || code != nil && (code[1] == "143" || code[1] == "137") { // TERM or KILL
+		return v.killed(c, f)
+	}
+	v.detail(&c, f)
+	return c
+}
+
+// killed is a script that a signal ended: where the instance was going down, that was it.
+func (v *view) killed(c Cause, f fail) Cause {
+	if dying := v.gone(f); dying.Name != "" {
 		dying.Evidence = append(dying.Evidence, c.Evidence...)
 		return dying
 	}
-	if c.Name == ScriptKilled && v.blind(f) { // it may have been the instance's end that killed it
-		c.Confidence, c.Decides = Possible, "whether Auto Scaling took "+f.ID+" away then: "+v.whyBlind()
+	if why := v.blind(f.ID); why != "" {
+		c.Confidence, c.Decides = Possible, "whether Auto Scaling took "+f.ID+" away then: "+why
 	}
 	v.detail(&c, f)
 	return c
@@ -109,7 +118,6 @@ func (v *view) detail(c *Cause, f fail) {
 	event := lifecycle.Event(f.Name)
 	back := v.info.BlueGreen && v.info.Creator == "codeDeployRollback"
 	if from := lifecycle.RevisionOf(event, back); from == lifecycle.LastSuccessful && strings.HasPrefix(c.Name, "script-") {
-		c.Evidence = append([]string{c.Summary}, c.Evidence...)
 		c.Name, c.Summary = OldScript, fmt.Sprintf("%s of the last successful revision failed, not of the new one: %s", f.Name, c.Summary)
 	}
 	c.Next = v.nextFor(c.Name, f)

@@ -169,13 +169,19 @@ func (v *view) next(d *Diagnosis) (out []Command) {
 	if v.info.Status == "Ready" {
 		add(Command{"the replacement is ready: reroute traffic to it", v.aws("deploy continue-deployment --deployment-wait-type READY_WAIT --deployment-id " + v.Deployment)})
 	}
+	moved := d.Failure != nil && d.Failure.Side == lifecycle.Original // the replacement serves: to put that right is first
 	for i, c := range d.Causes {
-		if i < 2 {
+		if i < 2 && !moved {
 			add(c.Next...)
 		}
 	}
 	for _, l := range d.LeftOvers {
 		add(l.Next...)
+	}
+	for i, c := range d.Causes {
+		if i < 2 {
+			add(c.Next...)
+		}
 	}
 	if v.known && !v.info.Over() {
 		add(Command{"look again", "wingman diagnose " + v.Deployment + v.flags()})
