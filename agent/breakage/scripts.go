@@ -57,7 +57,7 @@ func scripts() []Scene {
 			s.id = s.view().RolledBackBy
 			s.over()
 		}},
-		{"tolerated-failure-then-an-original-fails", "one replacement of four fails and is let pass; what fails the deployment is an original's AfterBlockTraffic", Wants{deployment.OldScript, deployment.Replacement, []string{deployment.LeftLiveGroup, deployment.LeftDetached, deployment.LeftUnregistered}}, func(s *stage) {
+		{"tolerated-failure-then-an-original-fails", "one replacement of four fails and is let pass; what fails the deployment is an original's AfterBlockTraffic", Wants{deployment.OldScript, deployment.Replacement, []string{deployment.LeftLiveGroup, deployment.LeftDetached}}, func(s *stage) {
 			s.blueGreen(4, func(d *awssim.DeploymentGroupSpec) { d.Config = "CodeDeployDefault.HalfAtATime" })
 			s.rule("BeforeInstall", first(), script("ScriptFailed", "pre.sh", "failed with exit code 1", ""))
 			s.rule("AfterBlockTraffic", first(), script("ScriptFailed", "after.sh", "failed with exit code 9", ""))

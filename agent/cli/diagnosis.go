@@ -72,7 +72,7 @@ func text(d deployment.Diagnosis) string {
 	}
 	for i, n := range d.Next {
 		if i < nextShown {
-			p.line("next", "%s:", n.Why)
+			p.line("next", "%s", strings.Replace(n.Why+":", "?:", "?", 1))
 			p.below("%s", n.Type)
 		}
 	}
@@ -117,7 +117,11 @@ func (p *page) causes(d deployment.Diagnosis) {
 		if i >= causesShown {
 			break
 		}
-		p.line("cause", "%s (%s): %s", c.Name, c.Confidence, c.Summary)
+		if i == 0 && strings.Contains(d.Verdict, c.Summary) { // it stands above
+			p.line("cause", "%s (%s)", c.Name, c.Confidence)
+		} else {
+			p.line("cause", "%s (%s): %s", c.Name, c.Confidence, c.Summary)
+		}
 		for n, e := range c.Evidence {
 			if n < 2 && !said(d.Failure, e) {
 				p.below("%s", e)

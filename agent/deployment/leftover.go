@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/codedeploy-wingman/wingman/agent/guard"
+	"github.com/codedeploy-wingman/wingman/agent/lifecycle"
 )
 
 // The kinds of what is left over.
@@ -177,7 +178,8 @@ func (v *view) orphans(d *Diagnosis) {
 
 func (v *view) orphan(d *Diagnosis, c Copy, mine bool) {
 	text := fmt.Sprintf("%s (desired %d) is no deployment group's any more: made by %s", c.Name, c.Desired, c.Deployment)
-	drain := Command{"empty it, and delete it once its instances are gone", v.aws("autoscaling update-auto-scaling-group --min-size 0 --desired-capacity 0 --auto-scaling-group-name " + shell(c.Name))}
+	drain := []Command{{"when its instances have been looked at: empty it", v.aws("autoscaling update-auto-scaling-group --min-size 0 --desired-capacity 0 --auto-scaling-group-name " + shell(c.Name))},
+		{"once they are gone (it refuses before)", v.aws("autoscaling delete-auto-scaling-group --auto-scaling-group-name " + shell(c.Name))}}
 	switch serves := d.Live.Replacement.Healthy > 0; {
 	case mine && (serves || d.Live.Environment != Original):
 		if serves {
@@ -189,7 +191,7 @@ func (v *view) orphan(d *Diagnosis, c Copy, mine bool) {
 	case !mine && v.scaling(c.Name) != nil && v.info.KeepsBlue:
 		d.Notes = append(d.Notes, c.Name+" is kept, as the deployment group wants (KEEP_ALIVE)")
 	default:
-		d.left(LeftGroup, c.Name, text, drain)
+		d.left(LeftGroup, c.Name, text, drain...)
 	}
 }
 
@@ -231,9 +233,11 @@ func (v *view) unregistered(d *Diagnosis) {
 			if h, _, _ := v.healthOf(in.ID); in.State != "InService" || h == nil || h.Reason != "Target.NotRegistered" {
 				continue
 			}
-			if v.blocked(in.ID) {
+			switch t := v.target[in.ID]; {
+			case v.blocked(in.ID):
 				out = append(out, in.ID)
-			} else {
+			case t != nil && t.Status != "Succeeded" && v.side(in.ID) != lifecycle.Original: // it never came so far: that is the failure itself
+			default:
 				never = append(never, in.ID)
 			}
 		}
@@ -256,7 +260,7 @@ func (v *view) leave(d *Diagnosis, kind string, ids []string, what string) {
 	for _, id := range ids[:min(len(ids), 10)] {
 		targets += " Id=" + id
 	}
-	d.left(kind, v.Balanced[0].Name, some(ids)+": "+what, Command{"register what is fit to serve", v.aws("elbv2 register-targets --target-group-arn " + v.Balanced[0].State.Value.ARN + " --targets" + targets)})
+	d.left(kind, v.Balanced[0].Name, some(ids)+": "+what, Command{"once it is proved to have the right revision and to answer", v.aws("elbv2 register-targets --target-group-arn " + v.Balanced[0].State.Value.ARN + " --targets" + targets)})
 }
 
 // some names a few, and counts the rest.

@@ -174,7 +174,7 @@ func (v *view) byTraffic(f fail) Cause {
 		c.Decides = "whether Auto Scaling took the instance away: " + v.blind(f.ID)
 		return c
 	}
-	c.Evidence = append(c.Evidence, fmt.Sprintf("%s in %s: %s %s %s", f.ID, at.Name, h.State, h.Reason, h.Text))
+	c.Evidence = append(c.Evidence, strings.TrimSpace(fmt.Sprintf("%s in %s: %s %s %s", f.ID, at.Name, h.State, h.Reason, h.Text)))
 	v.traffic(&c, f, h, at)
 	return c
 }

@@ -96,7 +96,7 @@ func (v *view) nextTraffic(cause string, f fail) []Command {
 	arn := at.State.Value.ARN
 	switch cause {
 	case TargetGroupUnused:
-		return []Command{{"which listeners are there, and where do they forward?", v.aws("elbv2 describe-listeners --load-balancer-arn …")}}
+		return []Command{{"which load balancers forward to it (describe-listeners and describe-rules of those that should)", v.aws("elbv2 describe-target-groups --query 'TargetGroups[].LoadBalancerArns' --target-group-arns " + arn)}}
 	case DeregisterStuck:
 		return []Command{{"how long a target may drain", v.aws("elbv2 describe-target-group-attributes --target-group-arn " + arn)}}
 	}
