@@ -32,6 +32,11 @@ func agents() []Scene {
 			s.deploy()
 			s.over()
 		}},
+	}
+}
+
+func surroundings() []Scene {
+	return []Scene{
 		{"two-deployment-groups", "another deployment group's deployment runs on the same instances: the agents never come to this one", Wants{deployment.TwoGroups, deployment.InPlace, []string{deployment.LeftOut}}, func(s *stage) {
 			s.inPlace(2)
 			s.must(s.sim.AddDeploymentGroup(awssim.DeploymentGroupSpec{Application: "shop", Name: "worker", ScalingGroups: []string{"web"}, Config: "CodeDeployDefault.AllAtOnce"}))

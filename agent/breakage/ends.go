@@ -41,6 +41,11 @@ func ends() []Scene {
 			s.deploy()
 			s.over()
 		}},
+	}
+}
+
+func whileItGoesOn() []Scene {
+	return []Scene{
 		{"ready-to-reroute", "the same, before that: it waits", Wants{"", deployment.Original, nil}, func(s *stage) {
 			s.blueGreen(2, func(d *awssim.DeploymentGroupSpec) { d.ReadyWait = 30 * time.Minute })
 			s.deploy()
@@ -67,6 +72,11 @@ func ends() []Scene {
 			s.over()
 			s.sim.Advance(20 * time.Minute)
 		}},
+	}
+}
+
+func rollbacks() []Scene {
+	return []Scene{
 		{"rollback-runs", "the deployment has failed, and its rollback is under way", Wants{deployment.ScriptFailed, deployment.Original, nil}, func(s *stage) {
 			s.blueGreen(2, func(d *awssim.DeploymentGroupSpec) { d.RollBack = true })
 			s.rule("ValidateService", nil, script("ScriptFailed", "check.sh", "failed with exit code 1", ""))

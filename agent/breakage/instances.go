@@ -38,6 +38,12 @@ func instances() []Scene {
 			taken(func(s *stage, ids []string) { s.must(s.sim.Unhealthy(ids[1])) })},
 		{"terminated-by-hand", "somebody terminates the original that looks stuck", wants(deployment.InstanceByHand, deployment.Both, deployment.LeftGroup),
 			taken(func(s *stage, ids []string) { s.must(s.sim.Terminate(ids[0])) })},
+	}
+}
+
+func instancesApart() []Scene {
+	wants := func(cause string, live deployment.Environment, left ...string) Wants { return Wants{cause, live, left} }
+	return []Scene{
 		{"spot-interruption", "EC2 takes a Spot instance back in the middle of ApplicationStart", wants(deployment.InstanceEnded, deployment.Original, orphan...), func(s *stage) {
 			s.blueGreen(1)
 			s.hold("ApplicationStart", nil)

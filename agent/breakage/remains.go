@@ -48,6 +48,11 @@ func remains() []Scene {
 			s.guard()
 			s.over()
 		}},
+	}
+}
+
+func outOfTraffic() []Scene {
+	return []Scene{
 		{"left-unregistered", "the replacement serves and scales out; nobody registers what is launched there", Wants{deployment.OldScript, deployment.Replacement, []string{deployment.LeftLiveGroup, deployment.LeftDetached, deployment.LeftUnregistered}}, func(s *stage) {
 			s.blueGreen(2)
 			s.rule("AfterBlockTraffic", first(), script("ScriptFailed", "after.sh", "failed with exit code 3", ""))

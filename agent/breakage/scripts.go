@@ -39,6 +39,11 @@ func scripts() []Scene {
 			fails("AfterInstall", script("ScriptFailed", "scripts/own.sh", "run as user deploy failed with exit code 1", "[stderr]su: user deploy does not exist\n"))},
 		{"output-left-open", "a start script leaves a process behind that holds its output: an hour later it is a failure", original(deployment.OutputLeftOpen),
 			fails("ApplicationStart", script("UnknownError", "scripts/start.sh", "failed to close STDOUT", "[stdout]started\n"))},
+	}
+}
+
+func oldScripts() []Scene {
+	return []Scene{
 		{"old-stop-script", "ApplicationStop fails in place: its script is the last successful revision's", Wants{deployment.OldScript, deployment.InPlace, []string{deployment.LeftOut}}, oldStop("failed with exit code 5", "ScriptFailed")},
 		{"old-stop-script-times-out", "the last successful revision's ApplicationStop hangs", Wants{deployment.OldScript, deployment.InPlace, []string{deployment.LeftOut}}, oldStop("failed to complete in 60 seconds", "ScriptTimedOut")},
 		{"old-block-script", "all replacements serve; then the old revision's BeforeBlockTraffic fails on one original, and with it everything", Wants{deployment.OldScript, deployment.Both, []string{deployment.LeftGroup}}, func(s *stage) {

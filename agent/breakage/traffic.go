@@ -31,6 +31,11 @@ func traffic() []Scene {
 			s.locked(func() { delete(s.sick, "*") })
 			s.sim.Advance(20 * time.Minute)
 		}},
+	}
+}
+
+func balancers() []Scene {
+	return []Scene{
 		{"target-group-unused", "somebody took the listener's rule away: no target there is ever healthy", Wants{deployment.TargetGroupUnused, deployment.Neither, []string{deployment.LeftGroup}}, func(s *stage) {
 			s.blueGreen(2)
 			s.must(s.sim.Unlisten("web"))

@@ -154,6 +154,9 @@ func starting(ctx context.Context) (context.Context, context.CancelFunc) {
 // region asks the instance where it is.
 func (c *Client) region(ctx context.Context) (string, error) {
 	err := c.onEC2()
+	if c.Patient && (err != nil || c.apartFromEC2()) {
+		return "", &Error{Kind: Unset, Op: "find the region", Say: "no region is set: --region, AWS_REGION, or a profile's", Err: errNoRegion}
+	}
 	if err == nil {
 		var d imds.InstanceIdentityDocument
 		if d, err = c.identity(ctx); err == nil {
@@ -240,6 +243,15 @@ func (c *Client) onEC2() error {
 		return nil
 	}
 	return &Error{Kind: NotEC2, Op: "find this instance", Err: errNotEC2}
+}
+
+// apartFromEC2 says that nothing here looks like EC2: a laptop without a firmware that says so.
+func (c *Client) apartFromEC2() bool {
+	if c.Metadata != "" || os.Getenv("AWS_EC2_METADATA_SERVICE_ENDPOINT") != "" {
+		return false
+	}
+	vendor, err := os.ReadFile("/sys/class/dmi/id/sys_vendor")
+	return err != nil || !strings.Contains(string(vendor), "Amazon")
 }
 
 // now is AWS's clock as an answer's Date header shows it; zero where there is none.

@@ -11,8 +11,10 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/codedeploy"
 	cdtypes "github.com/aws/aws-sdk-go-v2/service/codedeploy/types"
+	"github.com/aws/smithy-go"
 
 	"github.com/codedeploy-wingman/wingman/agent/deployment"
 )
@@ -32,6 +34,10 @@ type collector struct {
 func (c *Client) Evidence(ctx context.Context, id string) (deployment.Evidence, error) {
 	g := &collector{Client: c, Evidence: deployment.Evidence{Version: deployment.Version, Deployment: id, Profile: c.Profile}, room: make(chan struct{}, atOnce)}
 	if err := c.load(ctx); err != nil {
+		var absent config.SharedConfigProfileNotExistError
+		if errors.As(err, &absent) {
+			return g.Evidence, &Error{Kind: Unset, Op: "find the profile", Err: err, Say: "there is no profile " + absent.Profile + " in the AWS CLI's files: aws configure list-profiles"}
+		}
 		return g.Evidence, classify("look at the deployment", "", err)
 	}
 	g.Region = c.config.Region
@@ -92,6 +98,9 @@ func (g *collector) info(ctx context.Context) error {
 	g.Here = time.Now().UTC()
 	g.Asked = g.Here
 	if err != nil {
+		if stranger := credentialsFailure(err); stranger != nil {
+			return stranger
+		}
 		err = classify("look at the deployment", "codedeploy:GetDeployment", err)
 		var known *Error
 		if errors.As(err, &known) && known.Kind == Gone {
@@ -106,10 +115,34 @@ func (g *collector) info(ctx context.Context) error {
 	if at, ok := awsmiddleware.GetServerTime(out.ResultMetadata); ok {
 		g.Asked = at.UTC()
 	}
-	if out.DeploymentInfo != nil {
-		g.Info.Value = infoOf(out.DeploymentInfo)
+	if out.DeploymentInfo == nil {
+		return nil
 	}
+	if p := out.DeploymentInfo.ComputePlatform; p == cdtypes.ComputePlatformEcs || p == cdtypes.ComputePlatformLambda {
+		return fmt.Errorf("cannot diagnose %s: it deploys to %s, and wingman knows deployments to EC2 only", g.Deployment, p)
+	}
+	g.Info.Value = infoOf(out.DeploymentInfo)
 	return nil
+}
+
+// credentialsFailure is the failure of who has no credentials, or such as AWS does not accept (any more): what is to be
+// done is on this computer then, not in AWS.
+func credentialsFailure(err error) error {
+	var api smithy.APIError
+	said := ""
+	switch {
+	case errors.As(err, &api):
+		refused := []string{"ExpiredToken", "ExpiredTokenException", "UnrecognizedClientException", "InvalidClientTokenId", "InvalidSignatureException", "SignatureDoesNotMatch"}
+		if !slices.Contains(refused, api.ErrorCode()) {
+			return nil
+		}
+		said = "AWS does not accept these credentials (" + api.ErrorCode() + ")"
+	case strings.Contains(err.Error(), "get credentials:"):
+		said = "there are no AWS credentials here (" + short(err) + ")"
+	default:
+		return nil
+	}
+	return &Error{Kind: Unreachable, Op: "look at the deployment", Err: err, Say: said + ": aws sso login, or another --profile"}
 }
 
 func infoOf(d *cdtypes.DeploymentInfo) deployment.Info {
