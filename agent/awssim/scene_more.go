@@ -48,6 +48,24 @@ func (s *Sim) Move(name string, zones ...string) error {
 	return s.onGroup(name, func(g *group) { g.Zones = zones; s.reconcile(name) })
 }
 
+// Refresh starts an instance refresh, which replaces a tenth of the group at a time, and at least one.
+func (s *Sim) Refresh(name string) error {
+	return s.onGroup(name, func(g *group) {
+		r := &refresh{ID: s.uuid(), Status: "Pending", Start: s.now(), N: len(s.state.Instances), Healthy: 90, Total: len(s.members(name))}
+		g.Refreshes = append(g.Refreshes, r)
+		s.reconcile(name)
+	})
+}
+
+// Lifetime sets the greatest age of a group's instances; those beyond it are replaced one after the other.
+func (s *Sim) Lifetime(name string, age time.Duration) error {
+	return s.onGroup(name, func(g *group) {
+		g.MaxLifetime = age
+		s.watchLifetime(g)
+		s.reconcile(name)
+	})
+}
+
 // Protect protects a group from being deleted.
 func (s *Sim) Protect(name string) error {
 	return s.onGroup(name, func(g *group) { g.DeletionProtection = "prevent-force-deletion" })

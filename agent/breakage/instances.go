@@ -36,6 +36,10 @@ func instances() []Scene {
 			taken(func(s *stage, _ []string) { s.must(s.sim.Move("web", "eu-west-1a", "eu-west-1c")) })},
 		{"called-unhealthy", "a monitor calls an original unhealthy in mid-event, and ReplaceUnhealthy replaces it", wants(deployment.InstanceUnhealthy, deployment.Both, deployment.LeftGroup),
 			taken(func(s *stage, ids []string) { s.must(s.sim.Unhealthy(ids[1])) })},
+		{"instance-refresh", "somebody starts an instance refresh of the original's group in the middle", wants(deployment.InstanceRefreshed, deployment.Both, deployment.LeftGroup),
+			taken(func(s *stage, _ []string) { s.must(s.sim.Refresh("web")) })},
+		{"greatest-age-reached", "an original reaches the group's maximum instance lifetime in mid-event: it is gone, for a reason without a name of its own", wants(deployment.InstanceGone, deployment.Both, deployment.LeftGroup),
+			taken(func(s *stage, _ []string) { s.must(s.sim.Lifetime("web", 10*time.Minute)) })},
 		{"terminated-by-hand", "somebody terminates the original that looks stuck", wants(deployment.InstanceByHand, deployment.Both, deployment.LeftGroup),
 			taken(func(s *stage, ids []string) { s.must(s.sim.Terminate(ids[0])) })},
 	}

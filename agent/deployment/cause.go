@@ -120,12 +120,23 @@ func (v *view) log(instance string) Command {
 // aws is a command of the AWS CLI, as the evidence was asked for.
 func (v *view) aws(rest string) string { return "aws " + rest + v.flags() }
 
+// wingman is a command of ours that takes region and profile from the environment only.
+func (v *view) wingman(rest string) (out string) {
+	if v.Region != "" {
+		out += "AWS_REGION=" + v.Region + " "
+	}
+	if v.Profile != "" {
+		out += "AWS_PROFILE=" + shell(v.Profile) + " "
+	}
+	return out + "wingman " + rest
+}
+
 func (v *view) flags() (out string) {
 	if v.Region != "" {
 		out += " --region " + v.Region
 	}
 	if v.Profile != "" {
-		out += " --profile " + v.Profile
+		out += " --profile " + shell(v.Profile)
 	}
 	return out
 }

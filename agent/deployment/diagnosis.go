@@ -184,6 +184,14 @@ const (
 	CodeDeploySays   = "codedeploy-says"
 )
 
+// Causes gives the names of all causes.
+func Causes() []string {
+	return []string{ScriptFailed, ScriptTimedOut, ScriptKilled, ScriptMissing, ScriptNotStarted, OldScript, OutputLeftOpen, AgentRestarted, AgentUnreachable, AgentSilent,
+		InstanceGone, InstanceScaledIn, InstanceRebalanced, InstanceUnhealthy, InstanceEnded, InstanceByHand, InstanceRefreshed, LaunchFailed, HookTimedOut, ForeignHook, LeftOverHook, TwoGroups,
+		HealthCheck, TargetGroupUnused, DeregisterStuck, ServiceRole, ServiceRoleMissing, NoProfile, BundleDenied, BundleMissing, BundleChanged, DownloadFailed, DiskFull, ClockSkew,
+		AppSpecMissing, AppSpecInvalid, FileExists, StoppedByUser, StoppedByAlarm, NotRerouted, NoInstances, TooFewHealthy, ScalingConfig, OriginalProtects, CodeDeploySays}
+}
+
 // General gives the cause that a narrower one is a case of; "" where there is none.
 func General(name string) string {
 	switch name {

@@ -68,11 +68,11 @@ func (v *view) suspended(s *ScalingGroup, d *Diagnosis) {
 		for _, p := range slices.Concat(gv.Holds, gv.Disputed) {
 			claimed[p] = true
 		}
-		switch reap := (Command{"give it back", "wingman guard reap --group " + shell(s.Name)}); {
+		switch reap := (Command{"give it back", v.wingman("guard reap --group " + shell(s.Name))}); {
 		case gv.Live && gv.Problem == "":
 			d.Notes = append(d.Notes, fmt.Sprintf("the guard %s holds %s on %s: it is given back at the end", guard.Whose(gv.Deployment), processes(gv.Holds), s.Name))
 		case len(gv.Disputed) > 0:
-			d.left(LeftGuard, s.Name, fmt.Sprintf("%s: %s suspended by somebody after the guard %s had: disputed", s.Name, processes(gv.Disputed), guard.Whose(gv.Deployment)), Command{"settle it", "wingman guard resume --group " + shell(s.Name)})
+			d.left(LeftGuard, s.Name, fmt.Sprintf("%s: %s suspended by somebody after the guard %s had: disputed", s.Name, processes(gv.Disputed), guard.Whose(gv.Deployment)), Command{"settle it", v.wingman("guard resume --group " + shell(s.Name))})
 		case gv.Deployment != "" && gv.Problem == "" && len(gv.Holds) > 0 && v.statusOf(gv.Deployment).Known:
 			d.left(LeftGuard, s.Name, fmt.Sprintf("%s: the guard %s still holds %s", s.Name, guard.Whose(gv.Deployment), processes(gv.Holds)), reap)
 		case gv.Problem != "":

@@ -120,7 +120,7 @@ func (v *view) nextAround(cause string, f fail, names []string) []Command {
 			group = shell(is.group.Name)
 		}
 		return []Command{{"all of the group's activities", v.aws("autoscaling describe-scaling-activities --max-items 20 --include-deleted-groups --auto-scaling-group-name " + group)},
-			{"next time: wingman's guard holds the group still (BeforeBlockTraffic in appspec.yml)", "wingman guard status --group " + group}}
+			{"next time: wingman's guard holds the group still (BeforeBlockTraffic in appspec.yml)", v.wingman("guard status --group " + group)}}
 	case LaunchFailed, NoInstances:
 		if group == "" && len(v.Scaling) > 0 {
 			group = shell(v.Scaling[0].Name)
