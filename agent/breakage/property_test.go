@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/codedeploy-wingman/wingman/agent/deployment"
@@ -40,6 +41,11 @@ func TestAThingThatIsMissingMisleadsNobody(t *testing.T) {
 			case got != deployment.General(s.Wants.Cause):
 				t.Errorf("%s, seed %d, without %s: %q, want %q\n%s", s.Name, seed, lost, got, s.Wants.Cause, d.Verdict)
 			}
+			for _, group := range emptied(d) {
+				if serves(p.Evidence, group) {
+					t.Errorf("%s, seed %d, without %s: it would empty %s, which serves", s.Name, seed, lost, group)
+				}
+			}
 			if got := d.Live.Environment; got != s.Wants.Live && got != deployment.Unknown {
 				t.Errorf("%s, seed %d, without %s: live is %q, want %q (%s)", s.Name, seed, lost, got, s.Wants.Live, d.Live.Why)
 			}
@@ -49,6 +55,43 @@ func TestAThingThatIsMissingMisleadsNobody(t *testing.T) {
 	if right == 0 || abstained == 0 {
 		t.Error("nothing was tried")
 	}
+}
+
+// emptied gives the groups that the diagnosis tells to empty or to delete.
+func emptied(d deployment.Diagnosis) (groups []string) {
+	all := d.Next
+	for _, l := range d.LeftOvers {
+		all = append(all, l.Next...)
+	}
+	for _, c := range all {
+		if strings.Contains(c.Type, "--desired-capacity 0") || strings.Contains(c.Type, "delete-auto-scaling-group") {
+			_, after, _ := strings.Cut(c.Type, "--auto-scaling-group-name ")
+			name, _, _ := strings.Cut(after, " ")
+			groups = append(groups, name)
+		}
+	}
+	return groups
+}
+
+// serves says that an instance of the group is healthy behind the load balancer. Of a group that the evidence does not
+// describe that is so where a healthy target is in none that it does.
+func serves(e deployment.Evidence, group string) bool {
+	of := map[string]string{}
+	described := false
+	for _, s := range e.Scaling {
+		described = described || s.Name == group
+		for _, in := range s.State.Value.Instances {
+			of[in.ID] = s.Name
+		}
+	}
+	for _, b := range e.Balanced {
+		for _, h := range b.Health.Value {
+			if h.State == "healthy" && (of[h.ID] == group || of[h.ID] == "" && !described) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // damage takes a tenth of the evidence away, and says what.

@@ -69,6 +69,15 @@ func outOfTraffic() []Scene {
 			s.deploy()
 			s.over()
 		}},
+		{"earlier-replacement-serves", "the deployment before failed as it blocked traffic, and its replacement serves still, as nobody's: this one fails early, and the page must not tell to empty what serves", Wants{deployment.ScriptFailed, deployment.Unknown, orphan}, func(s *stage) {
+			s.blueGreen(2)
+			s.rule("AfterBlockTraffic", first(), script("ScriptFailed", "after.sh", "failed with exit code 3", ""))
+			s.deploy()
+			s.over()
+			checkFails(s)
+			s.deploy()
+			s.over()
+		}},
 		{"left-out-of-traffic", "one at a time in place: the first fails half-way, and stays out of traffic", Wants{deployment.ScriptFailed, deployment.InPlace, []string{deployment.LeftOut}}, func(s *stage) {
 			s.inPlace(3, func(d *awssim.DeploymentGroupSpec) { d.Config = "CodeDeployDefault.OneAtATime" })
 			checkFails(s)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -47,6 +48,9 @@ EXIT STATUS
 	return c
 }
 
+// longestQuestion bounds the whole asking: what has not been answered by then is missing.
+const longestQuestion = 2 * time.Minute
+
 // aDeployment is CodeDeploy's form of an id. What is none would only be asked for in vain.
 var aDeployment = regexp.MustCompile(`^d-[A-Z0-9]{9,}$`)
 
@@ -85,6 +89,8 @@ func (a *app) evidence(ctx context.Context, args []string, o diagnoseOptions) (d
 		}
 		return e, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, longestQuestion)
+	defer cancel()
 	e, err := cloud.New(cloud.Options{Region: o.region, Profile: o.profile, Patient: true}).Evidence(ctx, args[0])
 	if err != nil {
 		return e, cloudFailure(err)

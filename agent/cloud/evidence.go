@@ -94,7 +94,7 @@ func missing(err error, action, tells string, part bool) *deployment.Missing {
 
 // info is the first question. Only who may not ask it goes on without an answer.
 func (g *collector) info(ctx context.Context) error {
-	out, err := g.deploy.GetDeployment(ctx, &codedeploy.GetDeploymentInput{DeploymentId: &g.Deployment})
+	out, err := g.deploy.GetDeployment(ctx, &codedeploy.GetDeploymentInput{DeploymentId: &g.Deployment}, func(o *codedeploy.Options) { o.RetryMaxAttempts = attempts }) // who has no route learns it soon
 	g.Here = time.Now().UTC()
 	g.Asked = g.Here
 	if err != nil {

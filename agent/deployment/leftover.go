@@ -167,7 +167,7 @@ func (v *view) orphans(d *Diagnosis) {
 		switch mine := c.Deployment == v.Deployment || c.Deployment == v.info.RollsBack; {
 		case named, !mine && c.Deployment == v.Group.Value.LastTried:
 		case mine && v.info.Status == "Succeeded" && v.info.RollsBack == "":
-		case mine && d.Live.Environment == Replacement:
+		case mine && d.Live.Environment == Replacement && d.Live.Others == 0 && v.last():
 			d.left(LeftLiveGroup, c.Name, fmt.Sprintf("%s serves, and the deployment group still names %s", c.Name, strings.Join(v.blue, ", ")),
 				Command{"name the group that serves (it also moves CodeDeploy's lifecycle hook)", v.aws(fmt.Sprintf("deploy update-deployment-group --application-name %s --current-deployment-group-name %s --auto-scaling-groups %s", shell(v.info.Application), shell(v.info.Group), shell(c.Name)))})
 		default:
@@ -176,23 +176,46 @@ func (v *view) orphans(d *Diagnosis) {
 	}
 }
 
+// last says that no deployment was begun since.
+func (v *view) last() bool {
+	tried := v.Group.Value.LastTried
+	return tried == v.Deployment || tried == v.info.RolledBackBy && tried != ""
+}
+
 func (v *view) orphan(d *Diagnosis, c Copy, mine bool) {
 	text := fmt.Sprintf("%s (desired %d) is no deployment group's any more: made by %s", c.Name, c.Desired, c.Deployment)
 	drain := []Command{{"when its instances have been looked at: empty it", v.aws("autoscaling update-auto-scaling-group --min-size 0 --desired-capacity 0 --auto-scaling-group-name " + shell(c.Name))},
 		{"once they are gone (it refuses before)", v.aws("autoscaling delete-auto-scaling-group --auto-scaling-group-name " + shell(c.Name))}}
-	switch serves := d.Live.Replacement.Healthy > 0; {
-	case mine && (serves || d.Live.Environment != Original):
-		if serves {
-			text += "; but it serves: do not delete it"
-		} else {
-			text += "; do not delete it before it is proved that the original serves"
-		}
-		d.left(LeftGroup, c.Name, text, v.prove()...)
+	switch {
 	case !mine && v.scaling(c.Name) != nil && v.info.KeepsBlue:
 		d.Notes = append(d.Notes, c.Name+" is kept, as the deployment group wants (KEEP_ALIVE)")
+	case mine && d.Live.Replacement.Healthy > 0:
+		d.left(LeftGroup, c.Name, text+"; but it serves: do not delete it", v.prove()...)
+	case !v.idle(d, c.Name):
+		d.left(LeftGroup, c.Name, text+"; do not delete it before it is proved that it serves nobody", v.prove()...)
 	default:
 		d.left(LeftGroup, c.Name, text, drain...)
 	}
+}
+
+// idle says that it is proved that a group serves nobody: every healthy target is known to be another group's, and the
+// original serves.
+func (v *view) idle(d *Diagnosis, name string) bool {
+	if d.Live.Environment != Original || d.Live.Others > 0 || len(v.Balanced) == 0 || v.healthMissing() != nil {
+		return false
+	}
+	s := v.scaling(name)
+	if s == nil {
+		return true // its instances would be among the others
+	}
+	return s.State.Whole() && !slices.ContainsFunc(s.State.Value.Instances, func(in Instance) bool { return v.anyHealthy(in.ID) })
+}
+
+// anyHealthy says that an instance is healthy in some target group.
+func (v *view) anyHealthy(id string) bool {
+	return slices.ContainsFunc(v.Balanced, func(b TargetGroup) bool {
+		return slices.ContainsFunc(b.Health.Value, func(h Health) bool { return h.ID == id && h.State == "healthy" })
+	})
 }
 
 // prove shows who serves.

@@ -42,7 +42,7 @@ func (v *view) serving(l *Live) Environment {
 	seen := map[string]bool{}
 	for _, b := range v.Balanced {
 		for _, h := range b.Health.Value {
-			if !seen[h.ID] && v.side(h.ID) == lifecycle.Unknown && v.healthy(h.ID) {
+			if !seen[h.ID] && v.side(h.ID) == lifecycle.Unknown && v.anyHealthy(h.ID) {
 				l.Others++
 			}
 			seen[h.ID] = true
@@ -92,7 +92,11 @@ func (v *view) whyLive(l Live) string {
 		}
 		return text
 	}
-	return side("original", l.Original) + "; " + side("replacement", l.Replacement)
+	text := side("original", l.Original) + "; " + side("replacement", l.Replacement)
+	if l.Others > 0 {
+		text += "; and " + count(l.Others, "healthy target that is in neither", "healthy targets that are in neither")
+	}
+	return text
 }
 
 // standing is how a side stands behind the load balancer.
