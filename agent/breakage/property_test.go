@@ -115,6 +115,13 @@ func damage(e *deployment.Evidence, r *rand.Rand) (lost []string) {
 		lost = append(lost, "all of "+e.Scaling[n].Name)
 		e.Scaling = append(e.Scaling[:n:n], e.Scaling[n+1:]...)
 	}
+	e.Targets = thin(e.Targets, r, tenth)
+	e.Siblings = thin(e.Siblings, r, tenth)
+	e.Others = thin(e.Others, r, tenth)
+	e.Copies = thin(e.Copies, r, tenth)
+	if tenth("counts") != nil {
+		e.Info.Value.Counts = nil
+	}
 	for i := range e.Targets.Value {
 		t := &e.Targets.Value[i]
 		if m := tenth("target " + t.ID); m != nil {
@@ -134,6 +141,7 @@ func damage(e *deployment.Evidence, r *rand.Rand) (lost []string) {
 		s.Hooks = without(s.Hooks, tenth("hooks of "+s.Name))
 		s.Activities = without(s.Activities, tenth("activities of "+s.Name))
 		s.Activities = thin(s.Activities, r, tenth)
+		s.Hooks = thin(s.Hooks, r, tenth)
 	}
 	for i := range e.Balanced {
 		b := &e.Balanced[i]

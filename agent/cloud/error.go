@@ -129,7 +129,7 @@ func kindOf(code, message string) Kind {
 	switch {
 	case strings.HasPrefix(code, "AccessDenied"), code == "UnauthorizedOperation", code == "NotAuthorized":
 		return Denied
-	case code == "ResourceNotFoundException", code == "ValidationError" && strings.Contains(message, "not found"), code == "DeploymentDoesNotExistException", code == "InvalidDeploymentIdException":
+	case code == "ResourceNotFoundException", code == "ValidationError" && strings.Contains(message, "not found"), strings.HasSuffix(code, "DoesNotExistException"), code == "InvalidDeploymentIdException", code == "TargetGroupNotFound":
 		return Gone
 	}
 	return Other

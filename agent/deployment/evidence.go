@@ -327,7 +327,9 @@ func (e Evidence) Gaps() (out []Missing) {
 			add(g.State.Missing)
 		}
 		add(g.Activities.Missing)
-		add(g.Hooks.Missing)
+		if g.Hooks.Missing == nil || g.Hooks.Missing.Why != NotFound {
+			add(g.Hooks.Missing)
+		}
 	}
 	for _, g := range e.Balanced {
 		add(g.State.Missing)
