@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -51,8 +51,11 @@ EXIT STATUS
 // longestQuestion bounds the whole asking: what has not been answered by then is missing.
 const longestQuestion = 2 * time.Minute
 
-// aDeployment is CodeDeploy's form of an id. What is none would only be asked for in vain.
-var aDeployment = regexp.MustCompile(`^d-[A-Z0-9]{9,}$`)
+// aDeployment says that an id has CodeDeploy's form. What has not would only be asked for in vain.
+func aDeployment(id string) bool {
+	name, is := strings.CutPrefix(id, "d-")
+	return is && len(name) >= 9 && strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") == ""
+}
 
 func (a *app) runDiagnose(ctx context.Context, args []string, o diagnoseOptions) error {
 	if o.from != "" && (o.save != "" || o.region != "" || o.profile != "") {
@@ -61,7 +64,7 @@ func (a *app) runDiagnose(ctx context.Context, args []string, o diagnoseOptions)
 	if len(args) == 0 && o.from == "" {
 		return usage("name a deployment: wingman diagnose d-ABCDEFGHI\n    aws deploy list-deployments --max-items 5   # the last ones")
 	}
-	if len(args) == 1 && !aDeployment.MatchString(args[0]) {
+	if len(args) == 1 && !aDeployment(args[0]) {
 		return usage("%q is no deployment's id: those are like d-ABCDEFGHI\n    aws deploy list-deployments --max-items 5   # the last ones", args[0])
 	}
 	e, err := a.evidence(ctx, args, o)

@@ -2,7 +2,6 @@ package deployment
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/codedeploy-wingman/wingman/agent/lifecycle"
@@ -62,14 +61,18 @@ func contains(text string, any []string) bool {
 	return false
 }
 
-// exit is the CodeDeploy agent's sentence of a script that failed; the number is missing where a signal ended it.
-var exit = regexp.MustCompile(`failed with exit code ?(\d*)`)
+// exitCode reads the CodeDeploy agent's sentence of a script that failed; the number is missing where a signal ended it.
+func exitCode(message string) (code string, said bool) {
+	_, after, said := strings.Cut(message, "failed with exit code")
+	after = strings.TrimLeft(after, " ")
+	return after[:len(after)-len(strings.TrimLeft(after, "0123456789"))], said
+}
 
 // byScript is a hook's script that failed.
 func (v *view) byScript(f fail) Cause {
 	d := f.said()
 	c := Cause{Confidence: Certain, Evidence: []string{fmt.Sprintf("%s on %s: %s", f.Name, f.ID, clip(d.Message, 300))}}
-	code := exit.FindStringSubmatch(d.Message)
+	code, exited := exitCode(d.Message)
 	script := strings.TrimSpace(d.Script)
 	if script == "" {
 		script = "its script"
@@ -81,16 +84,16 @@ func (v *view) byScript(f fail) Cause {
 		c.Name, c.Summary = ScriptMissing, script+" is not in the bundle"
 	case d.Code == "ScriptNotExecutable" || strings.Contains(d.Message, "failed with error"):
 		c.Name, c.Summary = ScriptNotStarted, script+" could not be started (its first line names no interpreter that is there, or ends in CR; or it may not be executed)"
-	case code != nil && code[1] == "":
+	case exited && code == "":
 		c.Name, c.Summary = ScriptKilled, script+" was killed by a signal (out of memory, or somebody)"
-	case code != nil:
-		c.Name, c.Summary = ScriptFailed, script+" failed with exit code "+code[1]
+	case exited:
+		c.Name, c.Summary = ScriptFailed, script+" failed with exit code "+code
 	case d.Code == "ScriptFailed":
 		c.Name, c.Summary = ScriptFailed, script+" failed"
 	default:
 		return Cause{}
 	}
-	if c.Name == ScriptKilled || code != nil && (code[1] == "143" || code[1] == "137") { // TERM or KILL
+	if c.Name == ScriptKilled || code == "143" || code == "137" { // TERM or KILL
 		return v.killed(c, f)
 	}
 	v.detail(&c, f)
