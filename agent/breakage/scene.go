@@ -82,7 +82,7 @@ func (p Played) Wrong() string {
 
 // All gives every scene, those that look alike side by side.
 func All() []Scene {
-	return slices.Concat(scripts(), oldScripts(), agents(), surroundings(), revisions(), instances(), instancesApart(), launches(), traffic(), balancers(), ends(), whileItGoesOn(), rollbacks(), remains(), outOfTraffic())
+	return slices.Concat(scripts(), oldScripts(), agents(), surroundings(), revisions(), instances(), instancesApart(), launches(), traffic(), balancers(), ends(), whileItGoesOn(), rollbacks(), remains(), outOfTraffic(), permissions())
 }
 
 // Find gives the scene of that name.
