@@ -22,7 +22,7 @@ func (v *view) gone(f fail) Cause {
 	if is.activity == nil || is.activity.Start.After(end.Add(slack)) || f.Event.Status == "Failed" && !f.Start.IsZero() && is.activity.Start.After(end) {
 		return Cause{}
 	}
-	c := Cause{Name: InstanceGone, Confidence: Likely, Summary: fmt.Sprintf("%s was taken away in the middle of the deployment", f.ID),
+	c := Cause{Name: InstanceGone, Confidence: Likely, Summary: fmt.Sprintf("%s was taken away while the deployment was under way", f.ID),
 		Evidence: []string{fmt.Sprintf("%s: %s (%s)", is.group.Name, clip(is.activity.Cause, 300), is.activity.Start.Format(time.TimeOnly+" MST"))}}
 	if is.whole {
 		v.how(&c, f.ID, is)
@@ -37,19 +37,19 @@ func (v *view) how(c *Cause, id string, is fate) {
 	set := func(name, how string) { c.Name, c.Summary = name, id+how }
 	switch {
 	case strings.Contains(text, "instance refresh"):
-		set(InstanceRefreshed, " was replaced by an instance refresh in the middle of the deployment")
+		set(InstanceRefreshed, " was replaced by an instance refresh while the deployment was under way")
 	case strings.Contains(text, "EC2 health check indicating it has been terminated or stopped"):
 		set(InstanceEnded, " was stopped or terminated at EC2 (Spot, or somebody), and Auto Scaling found out")
 	case strings.Contains(text, "health check"), strings.Contains(text, "health-check"), strings.Contains(text, "status checks"):
-		set(InstanceUnhealthy, " was called unhealthy and replaced in the middle of the deployment")
+		set(InstanceUnhealthy, " was called unhealthy and replaced while the deployment was under way")
 	case strings.Contains(text, "shrinking the capacity"):
 		if v.balanced(is) {
-			set(InstanceRebalanced, " was taken to balance the zones (AZRebalance) in the middle of the deployment")
+			set(InstanceRebalanced, " was taken to balance the zones (AZRebalance) while the deployment was under way")
 			return
 		}
-		set(InstanceScaledIn, " was scaled in in the middle of the deployment"+scaler(text))
+		set(InstanceScaledIn, " was scaled in while the deployment was under way"+scaler(text))
 	case strings.Contains(text, "in response to a user request"):
-		set(InstanceByHand, " was terminated by somebody (TerminateInstanceInAutoScalingGroup) in the middle of the deployment")
+		set(InstanceByHand, " was terminated by somebody (TerminateInstanceInAutoScalingGroup) while the deployment was under way")
 	}
 }
 
@@ -109,7 +109,7 @@ func (v *view) byLoss(f fail) Cause {
 	case strings.Contains(f.said().Message, "not able to receive"):
 		c.Summary = "the CodeDeploy agent on " + f.ID + " never asked for its first event: it does not run, has no instance profile, cannot reach CodeDeploy (443), or its clock is wrong"
 		if begun {
-			c.Summary = "the CodeDeploy agent on " + f.ID + " stopped asking for events in the middle of the deployment"
+			c.Summary = "the CodeDeploy agent on " + f.ID + " stopped asking for events while the deployment was under way"
 		}
 	default:
 		c.Name, c.Summary = AgentSilent, fmt.Sprintf("%s began on %s and its end was never reported: the CodeDeploy agent died in it, or its script hangs", f.Name, f.ID)

@@ -184,6 +184,9 @@ func (v *view) next(d *Diagnosis) (out []Command) {
 		}
 	}
 	if v.known && !v.info.Over() {
+		if d.First() != "" { // CodeDeploy waits up to an hour for what will not come
+			add(Command{"where that cannot be mended in time: stop it, rather than wait for its end", v.aws("deploy stop-deployment --deployment-id " + v.Deployment)})
+		}
 		add(Command{"look again", "wingman diagnose " + v.Deployment + v.flags()})
 	}
 	return out
