@@ -17,7 +17,7 @@ func traffic() []Scene {
 		}
 	}
 	return []Scene{
-		{"health-check-wrong-path", "the new build moved its health page: the load balancer gets 404 for an hour", Wants{deployment.HealthCheck, deployment.Original, orphan}, check("Target.ResponseCodeMismatch")},
+		{"health-check-wrong-path", "the new build moved its health page: the load balancer gets an error for an hour", Wants{deployment.HealthCheck, deployment.Original, orphan}, check("Target.ResponseCodeMismatch")},
 		{"health-check-times-out", "a security group keeps the load balancer from the new instances", Wants{deployment.HealthCheck, deployment.Original, orphan}, check("Target.Timeout")},
 		{"health-check-still-failing", "the same, while the deployment goes on: no hour need be waited", Wants{deployment.HealthCheck, deployment.Original, nil}, func(s *stage) {
 			s.blueGreen(2)
