@@ -8,8 +8,8 @@ import (
 
 // activity is a scaling activity.
 type activity struct {
-	ID, Group, ARN, Description, Cause, Status, Zone string
-	Start, End                                       time.Time
+	ID, Group, ARN, Description, Cause, Status, Message, Zone string
+	Start, End                                                time.Time
 }
 
 // begin starts an instance's activity.
@@ -29,6 +29,13 @@ func (s *Sim) activityOf(in *instance) *activity {
 	return s.state.Activities[i]
 }
 
+// failed says in an activity why it came to nothing: AWS puts it into the description, too (troubleshooting pages of the
+// Auto Scaling and CodeDeploy guides).
+func (a *activity) failed(message string) {
+	a.Message = message
+	a.Description += ".  Status Reason: " + message
+}
+
 // finish ends it.
 func (s *Sim) finish(in *instance, status string) {
 	if a := s.activityOf(in); a != nil {
@@ -44,11 +51,12 @@ type activityAnswer struct {
 	StartTime, EndTime                                    *time.Time `xml:",omitempty"`
 	Progress                                              int
 	StatusCode                                            string
+	StatusMessage                                         string `xml:",omitempty"`
 }
 
 func (c *call) activityAnswer(a *activity) activityAnswer {
 	out := activityAnswer{ActivityId: a.ID, AutoScalingGroupName: a.Group, AutoScalingGroupARN: a.ARN, Cause: a.Cause, Description: a.Description,
-		Details: fmt.Sprintf(`{"Availability Zone":%q}`, a.Zone), StartTime: moment(a.Start), EndTime: moment(a.End), Progress: 50, StatusCode: a.Status}
+		Details: fmt.Sprintf(`{"Availability Zone":%q}`, a.Zone), StartTime: moment(a.Start), EndTime: moment(a.End), Progress: 50, StatusCode: a.Status, StatusMessage: a.Message}
 	if !a.End.IsZero() {
 		out.Progress = 100
 	}

@@ -2,6 +2,7 @@ package awssim
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -77,8 +78,19 @@ func (s *Sim) expireAt(id, hookName string, t time.Time) {
 		if g := s.state.Groups[in.Group]; g != nil && g.Hooks[hookName] != nil {
 			result = g.Hooks[hookName].Default
 		}
+		if result != "CONTINUE" {
+			s.abandoned(in, "Heartbeat Timeout")
+		}
 		s.complete(in, hookName, result)
 	})
+}
+
+// abandoned notes at an instance's launch why a lifecycle action came to nothing, in AWS's words (user guide of CodeDeploy,
+// troubleshooting Auto Scaling).
+func (s *Sim) abandoned(in *instance, why string) {
+	if a := s.activityOf(in); a != nil && in.State == pendingWait {
+		a.failed("Instance failed to complete user's Lifecycle Action: Lifecycle Action with token " + s.uuid() + " was abandoned: " + why)
+	}
 }
 
 // complete ends a lifecycle action. An instance that is abandoned at launch is terminated and replaced; one that
@@ -121,7 +133,7 @@ type hookAnswer struct {
 }
 
 func (c *call) describeLifecycleHooks(g *group) (any, error) {
-	var all []hookAnswer
+	all := c.managedHooks(g)
 	for _, h := range sorted(g.Hooks) {
 		if c.among("LifecycleHookNames", h.Name) {
 			global := min(100*h.Heartbeat, 48*time.Hour) // the guide, lifecycle-hooks
@@ -129,6 +141,22 @@ func (c *call) describeLifecycleHooks(g *group) (any, error) {
 		}
 	}
 	return paged(c, "LifecycleHooks", all, maxHooks, maxHooks)
+}
+
+// managedHooks are those that CodeDeploy has on a group. They are shown only: here CodeDeploy deploys to what is launched
+// without holding it up.
+func (c *call) managedHooks(g *group) (all []hookAnswer) {
+	for _, app := range c.st.Applications {
+		for _, dg := range app.Groups {
+			for _, h := range dg.ScalingGroups {
+				if h.Name == g.Name && c.among("LifecycleHookNames", h.Hook) {
+					all = append(all, hookAnswer{LifecycleHookName: h.Hook, AutoScalingGroupName: g.Name, LifecycleTransition: launchTransition, HeartbeatTimeout: 600, GlobalTimeout: 60000, DefaultResult: "ABANDON"})
+				}
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b hookAnswer) int { return strings.Compare(a.LifecycleHookName, b.LifecycleHookName) })
+	return all
 }
 
 func (c *call) deleteLifecycleHook(g *group) (any, error) {
@@ -160,6 +188,9 @@ func (c *call) lifecycleAction(g *group) (in *instance, w *waitToken, err error)
 func (c *call) completeLifecycleAction(g *group) (any, error) {
 	in, _, err := c.lifecycleAction(g)
 	if err == nil {
+		if c.text("LifecycleActionResult") != "CONTINUE" {
+			c.abandoned(in, "Lifecycle Action Completed with ABANDON Result")
+		}
 		c.complete(in, c.text("LifecycleHookName"), c.text("LifecycleActionResult"))
 	}
 	return struct{}{}, err

@@ -163,6 +163,12 @@ func (s *Sim) rebalance(g *group) {
 
 // launch starts an instance in the zone that has fewest.
 func (s *Sim) launch(g *group, cause string, extra bool) {
+	if s.Refused != nil {
+		if why := s.Refused(g.Name); why != "" {
+			s.refuse(g, why, cause)
+			return
+		}
+	}
 	_, count := s.zones(g)
 	zone := g.Zones[0]
 	for _, z := range g.Zones {
@@ -183,6 +189,15 @@ func (s *Sim) launch(g *group, cause string, extra bool) {
 	s.begin(g, in, "Launching a new EC2 instance: "+in.ID, cause)
 	s.emit(Change{Kind: Launching, Group: g.Name, Instance: in.ID, Text: cause})
 	s.boot(in.ID)
+}
+
+// refuse is a launch that EC2 refuses. Auto Scaling tries again, here after some of its looks at the group.
+func (s *Sim) refuse(g *group, why, cause string) {
+	a := &activity{ID: s.uuid(), Group: g.Name, ARN: g.ARN, Description: "Launching a new EC2 instance", Cause: cause, Status: "Failed", Zone: g.Zones[0], Start: s.now(), End: s.now()}
+	a.failed(why + " Launching EC2 instance failed.")
+	s.state.Activities = append(s.state.Activities, a)
+	name := g.Name
+	s.after(60*s.Delays.Reconcile, func() { s.reconcile(name) })
 }
 
 // boot lets an instance that is Pending come up, and into service once no lifecycle hook holds it.

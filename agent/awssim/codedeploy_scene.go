@@ -237,3 +237,21 @@ func (s *Sim) onDeployment(id string, f func(*deployment) error) (err error) {
 	})
 	return err
 }
+
+// End ends a deployment for a reason that is not simulated, such as an alarm or a service role that lacks a permission:
+// its status is Failed, or Stopped, with CodeDeploy's code and words.
+func (s *Sim) End(id, status, code, message string) error {
+	return s.onDeployment(id, func(d *deployment) error {
+		switch {
+		case over(d.Status):
+			return fmt.Errorf("cannot end deployment %s: it is %s", id, d.Status)
+		case status == "Failed":
+			s.fail(d, code, message)
+		default:
+			d.Stopping, d.RollBack = code, d.rollsBackOn("DEPLOYMENT_STOP_ON_ALARM")
+			s.stopped(d)
+			d.Failure.Message = message
+		}
+		return nil
+	})
+}

@@ -225,8 +225,13 @@ func (s *Sim) probe(tg *targetGroup, r *registration) {
 		s.probeLater(tg, r)
 		return
 	}
-	if s.Health == nil || s.virtual() {
+	if s.Health == nil {
 		s.verdict(tg, r, in == nil || !in.Broken && !in.Sick, "")
+		return
+	}
+	if s.virtual() {
+		healthy, reason := s.Health(r.target())
+		s.verdict(tg, r, healthy, reason)
 		return
 	}
 	if s.ctx.Err() != nil {

@@ -54,6 +54,12 @@ func (s *Sim) dequeue(d *deployment) {
 		return
 	}
 	s.become(d, "InProgress")
+	if s.Ends != nil {
+		if code, message := s.Ends(); code != "" {
+			s.fail(d, code, message)
+			return
+		}
+	}
 	switch {
 	case byScaling(d.Creator) || d.Settings.Style.Type == "IN_PLACE":
 		s.inPlace(d)

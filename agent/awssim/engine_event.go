@@ -17,7 +17,7 @@ func (s *Sim) event(d *deployment, t *target, name string, then func(ok bool)) {
 	if t.Status != "InProgress" {
 		s.markTarget(t, "InProgress")
 	}
-	if gone(s.state.Instances[t.ID]) {
+	if gone(s.state.Instances[t.ID]) || s.Deaf != nil && s.Deaf(t.ID) && name != "AllowTraffic" && name != "BlockTraffic" {
 		// AWS gives a command 5 minutes to begin, and one that began an hour to end (limits.md).
 		s.after(s.Delays.Lost/12, func() {
 			s.report(t, e, Outcome{ErrorCode: "UnknownError", Message: "CodeDeploy agent was not able to receive the lifecycle event. Check the CodeDeploy agent logs on your host and make sure the agent is running and can connect to the CodeDeploy server."}, then)
@@ -37,6 +37,12 @@ func (s *Sim) event(d *deployment, t *target, name string, then func(ok bool)) {
 	report := func(o Outcome) {
 		if !gone(s.state.Instances[t.ID]) { // nobody is left to report
 			s.report(t, e, o, then)
+		}
+	}
+	if s.Traffic != nil && (name == "AllowTraffic" || name == "BlockTraffic") {
+		if o, is := s.Traffic(t.ID, name); is {
+			s.after(s.Delays.Event, func() { report(o) })
+			return
 		}
 	}
 	switch {

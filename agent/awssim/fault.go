@@ -17,8 +17,10 @@ type Fault struct {
 	Latency  time.Duration // before anything is done
 	Stale    time.Duration // a read sees what was so long ago
 	Throttle bool          // "Rate exceeded", nothing is done
-	Deny     bool          // the caller's policies do not allow it
-	Status   int           // a plain failure with that HTTP status and Code, nothing is done
+	Rate     float64       // so is what comes faster than so many calls a second, beyond Burst (at least 1) at once
+	Burst    int
+	Deny     bool // the caller's policies do not allow it
+	Status   int  // a plain failure with that HTTP status and Code, nothing is done
 	Code     string
 	Message  string
 	Hang     bool // no answer until the caller gives up, nothing is done
@@ -43,6 +45,22 @@ type Request struct {
 type fault struct {
 	Fault
 	seen, hit int
+	tokens    float64 // of Rate
+	filled    time.Time
+}
+
+// spare says that a call is within the fault's Rate.
+func (f *fault) spare(now time.Time) bool {
+	burst := float64(max(1, f.Burst))
+	if f.filled.IsZero() {
+		f.tokens, f.filled = burst, now
+	}
+	f.tokens, f.filled = min(burst, f.tokens+f.Rate*now.Sub(f.filled).Seconds()), now
+	if f.tokens < 1 {
+		return false
+	}
+	f.tokens--
+	return true
 }
 
 // Inject puts a fault in force until remove is called.
@@ -73,8 +91,15 @@ func (s *Sim) match(r Request) (hit []Fault) {
 		if f.seen++; f.seen <= f.Skip || f.Times > 0 && f.hit >= f.Times {
 			continue
 		}
+		now := f.Fault
+		if f.Rate > 0 {
+			if f.spare(s.now()) {
+				continue
+			}
+			now.Throttle = true
+		}
 		f.hit++
-		hit = append(hit, f.Fault)
+		hit = append(hit, now)
 	}
 	return hit
 }

@@ -33,8 +33,15 @@ type Config struct {
 	Addresses func(n int) string
 
 	// Health is what a load balancer's health check finds; a reason is one of Target.ResponseCodeMismatch,
-	// Target.Timeout, Target.FailedHealthChecks. nil, and on a virtual clock: an instance is healthy unless it is broken or sick.
+	// Target.Timeout, Target.FailedHealthChecks. nil: an instance is healthy unless it is broken or sick. On a virtual clock
+	// the simulator waits for it, so that it must not call the simulator.
 	Health func(Target) (healthy bool, reason string)
+
+	// What goes wrong and is no fault of a call. None of these may call the simulator.
+	Deaf    func(instance string) bool                        // its CodeDeploy agent takes no command: dead, without credentials, without a route
+	Refused func(group string) string                         // why EC2 does not launch an instance for that Auto Scaling group; "": it does
+	Ends    func() (code, message string)                     // why CodeDeploy fails a deployment before it has done anything; "": it does not
+	Traffic func(instance, event string) (o Outcome, is bool) // how CodeDeploy's own AllowTraffic and BlockTraffic come out; without is: as the load balancer has it
 	// Deployed is told what happens in deployments, in order and as it happens: the simulator waits for it meanwhile,
 	// so that it has to be quick and must not call the simulator.
 	Deployed func(Progress)

@@ -137,7 +137,7 @@ func begin(ts *testscript.TestScript, a *amazon) {
 	ts.Defer(func() { ts.Check(a.close()) })
 	meta, err := a.sim.IMDS(a.instances[0])
 	ts.Check(err)
-	for k, v := range map[string]string{"AWS_ENDPOINT_URL": a.sim.URL(), "AWS_EC2_METADATA_SERVICE_ENDPOINT": meta, "AWS_EC2_METADATA_DISABLED": "", "AWS_REGION": a.sim.Region, "DEPLOYMENT": a.deployment} {
+	for k, v := range map[string]string{"AWS_ENDPOINT_URL": a.sim.URL(), "AWS_EC2_METADATA_SERVICE_ENDPOINT": meta, "AWS_EC2_METADATA_DISABLED": "", "AWS_REGION": a.sim.Region, "DEPLOYMENT": a.deployment, "AWS_AGAIN": a.sim.URL()} {
 		ts.Setenv(k, v)
 	}
 }

@@ -17,6 +17,8 @@ type rehearseOptions struct {
 	events []string
 	fail   string
 	kind   string
+	scene  string
+	scenes bool
 	rehearsal.Config
 }
 
@@ -33,13 +35,28 @@ the last successful revision. Each instance has an ADDRESS (127.0.X.N) and a POR
 and in wingman.yml's env where it names them, and a scratch root that the hooks know as WINGMAN_REHEARSAL_ROOT. In the
 end what the hooks left running is ended (on Linux) and the scratch folders are removed; after a failure the logs stay.
 
+--scene plays a deployment that breaks in its own way instead, without a revision and in no time, and prints what wingman
+diagnose says of it; --scenes plays all of them, one line for each.
+
 EXIT STATUS
-  0    the deployment succeeded (--type rollback: it was rolled back), no request was lost, nothing is left suspended
+  0    the deployment succeeded (--type rollback: it was rolled back), no request was lost, nothing is left suspended;
+       of scenes: each was diagnosed as it has to be
   1    it did not
   2    the command line, the revision or host.yml is wrong: nothing was run
   130  interrupted`,
-		Example: "  wingman rehearse\n  wingman rehearse --fail ValidateService@replacement-2\n  wingman rehearse --type in-place --original 3 build/revision",
-		RunE:    func(c *cobra.Command, args []string) error { return a.runRehearse(c.Context(), args, o) },
+		Example: "  wingman rehearse\n  wingman rehearse --fail ValidateService@replacement-2\n  wingman rehearse --type in-place --original 3 build/revision\n  wingman rehearse --scene old-block-script",
+		RunE: func(c *cobra.Command, args []string) error {
+			if o.scene == "" && !o.scenes {
+				return a.runRehearse(c.Context(), args, o)
+			}
+			if len(args) > 0 || o.scene != "" && o.scenes || c.Flags().NFlag() > 1 && !c.Flags().Changed("output") || c.Flags().NFlag() > 2 {
+				return usage("--scene NAME and --scenes go with nothing else: a scene has no revision")
+			}
+			if o.scenes {
+				return a.runScenes(c.Context())
+			}
+			return a.runScene(c.Context(), o.scene)
+		},
 	}
 	f := c.Flags()
 	f.StringVar(&o.kind, "type", string(rehearsal.BlueGreen), "blue-green, in-place, or rollback: a blue/green deployment that fails and is rolled back")
@@ -48,6 +65,8 @@ EXIT STATUS
 	f.StringVar(&o.fail, "fail", "", "make this event fail, EVENT or EVENT@INSTANCE (original-1, replacement-2), to see what its failure looks like")
 	f.StringSliceVar(&o.events, "events", nil, "call only these events' hooks (DownloadBundle and Install always run)")
 	f.StringVar(&o.Health, "health", "/healthz", "the path at which the application says with 2xx that it is well; requests go there, too")
+	f.StringVar(&o.scene, "scene", "", "play this broken deployment and diagnose it")
+	f.BoolVar(&o.scenes, "scenes", false, "play every broken deployment there is, and check its diagnosis")
 	f.StringVar(&o.Host, "host", "", "the host.yml that the instances have (default: the built-in settings)")
 	return c
 }

@@ -43,6 +43,8 @@ func cloudFailure(err error) error {
 		switch ours.Kind {
 		case cloud.Denied, cloud.Unreachable, cloud.Throttled, cloud.NotEC2:
 			return failure{exitCloud, err}
+		case cloud.Unset:
+			return failure{exitUsage, err}
 		}
 	}
 	return err

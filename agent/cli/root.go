@@ -41,6 +41,7 @@ on the host  hook [EVENT] [--revision DIR]      run an event's steps (what hooks
              guard status|suspend|resume|reap   Auto Scaling held still, and given back
              status · history · logs [-f] RUN   what runs and is held now, what ran here, and what it printed
              service run|install|uninstall|start|stop|restart|reload|status
+at night     diagnose ID                        what happened to a deployment: who serves, why it failed, what to type
 more         version · completion · schema revision|host
 
 wingman COMMAND --help says more. Exit codes: 0 done, 1 the work failed, 2 usage or configuration, 3 refused for safety, 4 AWS or the service could not be reached, 124 out of time, 130 interrupted.`
@@ -71,7 +72,7 @@ func (a *app) root() *cobra.Command {
 		return nil
 	}
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage("%w\n    %s --help", err, c.CommandPath()) })
-	root.AddCommand(a.hook(), a.plan(), a.validate(), a.status(), a.history(), a.logs(), a.schema(), a.lint(), a.rehearse(), a.guard(), a.service(), a.version(), drain(), runner())
+	root.AddCommand(a.hook(), a.plan(), a.validate(), a.status(), a.history(), a.logs(), a.schema(), a.lint(), a.rehearse(), a.guard(), a.diagnose(), a.service(), a.version(), drain(), runner())
 	return root
 }
 

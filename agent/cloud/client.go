@@ -5,8 +5,10 @@
 package cloud
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -15,14 +17,17 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/credentials/ec2rolecreds"
 	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/codedeploy"
+	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	"github.com/aws/aws-sdk-go-v2/service/scheduler"
 )
 
@@ -35,12 +40,23 @@ const (
 	maxBackoff     = 2 * time.Second
 )
 
+// The bounds where a person waits who may be far away, and where a fleet's answers are many: throttling is waited out.
+const (
+	patientConnect  = 5 * time.Second
+	patientAnswer   = 10 * time.Second
+	patientAttempts = 9
+	patientBackoff  = 3 * time.Second
+)
+
 // Options are for who runs several instances in one process; each empty one is found in the environment.
 type Options struct {
 	Endpoint string // of all services; with one the client takes nothing else from the environment, so give all three
 	Metadata string // of the instance's metadata service
 	Region   string
 	Dial     func(ctx context.Context, network, address string) (net.Conn, error) // how all of these are reached; nil: over the network
+	Key      string                                                               // with an Endpoint: the access key to sign with, for who is no instance
+	Profile  string                                                               // of the AWS CLI's files; empty: as the environment has it
+	Patient  bool                                                                 // a person waits, not a hook: longer bounds, more attempts
 }
 
 // Client speaks to AWS, from its first call on: making one costs nothing.
@@ -56,6 +72,7 @@ type Client struct {
 	deploy   *codedeploy.Client
 	alarms   *cloudwatch.Client
 	sched    *scheduler.Client
+	elb      *elasticloadbalancingv2.Client
 }
 
 // New makes a client.
@@ -97,16 +114,20 @@ func (c *Client) clients() {
 	c.deploy = codedeploy.NewFromConfig(c.config, func(o *codedeploy.Options) { over(&o.BaseEndpoint) })
 	c.alarms = cloudwatch.NewFromConfig(c.config, func(o *cloudwatch.Options) { over(&o.BaseEndpoint) })
 	c.sched = scheduler.NewFromConfig(c.config, func(o *scheduler.Options) { over(&o.BaseEndpoint) })
+	c.elb = elasticloadbalancingv2.NewFromConfig(c.config, func(o *elasticloadbalancingv2.Options) { over(&o.BaseEndpoint) })
 }
 
 // found is what the environment and the SDK's files say.
 func (c *Client) found(ctx context.Context) (aws.Config, error) {
 	opts := []func(*config.LoadOptions) error{
-		config.WithHTTPClient(c.quick()), config.WithRetryer(patient),
+		config.WithHTTPClient(c.calls()), config.WithRetryer(c.retryer),
 		config.WithEC2RoleCredentialOptions(func(o *ec2rolecreds.Options) { o.Client = c.meta }),
 	}
 	if c.Region != "" {
 		opts = append(opts, config.WithRegion(c.Region))
+	}
+	if c.Profile != "" {
+		opts = append(opts, config.WithSharedConfigProfile(c.Profile))
 	}
 	start, cancel := starting(ctx)
 	defer cancel()
@@ -116,12 +137,21 @@ func (c *Client) found(ctx context.Context) (aws.Config, error) {
 // apart is for a client that was given its endpoint. Nothing of this machine's user may lead it to the real AWS: no
 // file, key or profile is read, the credentials are the instance's.
 func (c *Client) apart() aws.Config {
-	role := ec2rolecreds.New(func(o *ec2rolecreds.Options) { o.Client = c.meta })
-	return aws.Config{Region: c.Region, BaseEndpoint: &c.Endpoint, HTTPClient: c.quick(), Retryer: patient, Credentials: aws.NewCredentialsCache(role)}
+	var who aws.CredentialsProvider = ec2rolecreds.New(func(o *ec2rolecreds.Options) { o.Client = c.meta })
+	if c.Key != "" {
+		who = credentials.NewStaticCredentialsProvider(c.Key, "secret", "")
+	}
+	return aws.Config{Region: c.Region, BaseEndpoint: &c.Endpoint, HTTPClient: c.calls(), Retryer: c.retryer, Credentials: aws.NewCredentialsCache(who)}
 }
 
-func patient() aws.Retryer {
-	return retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts, o.MaxBackoff = attempts, maxBackoff })
+// retryer makes one service's retryer. The SDK's own quota of retries would give a throttled fleet up after a hundred.
+func (c *Client) retryer() aws.Retryer {
+	return retry.NewStandard(func(o *retry.StandardOptions) {
+		o.MaxAttempts, o.MaxBackoff = attempts, maxBackoff
+		if c.Patient {
+			o.MaxAttempts, o.MaxBackoff, o.RateLimiter = patientAttempts, patientBackoff, ratelimit.None
+		}
+	})
 }
 
 // starting gives a context with a deadline of its own: what the first caller has no time for would be missing for all. A
@@ -139,6 +169,9 @@ func starting(ctx context.Context) (context.Context, context.CancelFunc) {
 // region asks the instance where it is.
 func (c *Client) region(ctx context.Context) (string, error) {
 	err := c.onEC2()
+	if c.Patient && (err != nil || c.apartFromEC2()) {
+		return "", &Error{Kind: Unset, Op: "find the region", Say: "no region is set: --region, AWS_REGION, or a profile's", Err: errNoRegion}
+	}
 	if err == nil {
 		var d imds.InstanceIdentityDocument
 		if d, err = c.identity(ctx); err == nil {
@@ -172,13 +205,39 @@ func (c *Client) identity(ctx context.Context) (imds.InstanceIdentityDocument, e
 }
 
 // quick is an HTTP client that does not wait for what is not there.
-func (c *Client) quick() aws.HTTPClient {
+func (c *Client) quick() aws.HTTPClient { return c.bounded(connectTimeout, answerTimeout) }
+
+// calls is the HTTP client of AWS's API.
+func (c *Client) calls() aws.HTTPClient {
+	if c.Patient {
+		return c.bounded(patientConnect, patientAnswer)
+	}
+	return c.quick()
+}
+
+func (c *Client) bounded(connect, answer time.Duration) aws.HTTPClient {
 	if c.Dial != nil {
-		return &http.Client{Transport: &http.Transport{DialContext: c.Dial, ResponseHeaderTimeout: answerTimeout}}
+		return &http.Client{Transport: whole{&http.Transport{DialContext: c.Dial, ResponseHeaderTimeout: answer}}}
 	}
 	return awshttp.NewBuildableClient().
-		WithDialerOptions(func(d *net.Dialer) { d.Timeout = connectTimeout }).
-		WithTransportOptions(func(t *http.Transport) { t.ResponseHeaderTimeout = answerTimeout })
+		WithDialerOptions(func(d *net.Dialer) { d.Timeout = connect }).
+		WithTransportOptions(func(t *http.Transport) { t.ResponseHeaderTimeout = answer })
+}
+
+// whole sends a request's body from a copy. The SDK closes its own as soon as an answer comes, and one from memory comes
+// before the HTTP client has seen the body's end: it took that for a failed request, and broke the answer off.
+type whole struct{ http.RoundTripper }
+
+func (w whole) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Body != nil {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return nil, err
+		}
+		r = r.Clone(r.Context())
+		r.Body = io.NopCloser(bytes.NewReader(body))
+	}
+	return w.RoundTripper.RoundTrip(r)
 }
 
 // onEC2 says at no cost that this is no EC2 instance, where the firmware says so: a machine elsewhere would wait for a
@@ -199,6 +258,15 @@ func (c *Client) onEC2() error {
 		return nil
 	}
 	return &Error{Kind: NotEC2, Op: "find this instance", Err: errNotEC2}
+}
+
+// apartFromEC2 says that nothing here looks like EC2: a laptop without a firmware that says so.
+func (c *Client) apartFromEC2() bool {
+	if c.Metadata != "" || os.Getenv("AWS_EC2_METADATA_SERVICE_ENDPOINT") != "" {
+		return false
+	}
+	vendor, err := os.ReadFile("/sys/class/dmi/id/sys_vendor")
+	return err != nil || !strings.Contains(string(vendor), "Amazon")
 }
 
 // now is AWS's clock as an answer's Date header shows it; zero where there is none.

@@ -23,11 +23,13 @@ const (
 	Throttled   Kind = "throttled"
 	Gone        Kind = "gone"
 	NotEC2      Kind = "not EC2"
+	Unset       Kind = "unset" // the caller has to say where: a region, a profile
 	Other       Kind = "other"
 )
 
 var (
 	errNotEC2      = errors.New("this is no EC2 instance")
+	errNoRegion    = errors.New("no region")
 	errMetadataOff = errors.New("AWS_EC2_METADATA_DISABLED is set")
 )
 
@@ -127,7 +129,7 @@ func kindOf(code, message string) Kind {
 	switch {
 	case strings.HasPrefix(code, "AccessDenied"), code == "UnauthorizedOperation", code == "NotAuthorized":
 		return Denied
-	case code == "ResourceNotFoundException", code == "ValidationError" && strings.Contains(message, "not found"), code == "DeploymentDoesNotExistException", code == "InvalidDeploymentIdException":
+	case code == "ResourceNotFoundException", code == "ValidationError" && strings.Contains(message, "not found"), strings.HasSuffix(code, "DoesNotExistException"), code == "InvalidDeploymentIdException", code == "TargetGroupNotFound":
 		return Gone
 	}
 	return Other
