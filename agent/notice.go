@@ -37,9 +37,7 @@ func (a *Agent) watchNotices(ctx context.Context) {
 		case <-wait:
 		case <-a.notices.woken:
 			silent = false
-			if len(a.runs.running()) == 0 {
-				continue
-			}
+			continue // soon enough: most events are over by then, and none is to be kept up by this
 		case <-ctx.Done():
 			return
 		}
