@@ -27,21 +27,24 @@ type notices struct {
 // an hour. What was printed is with its clients and in the journal by then, and guards are looked at once more.
 func (a *Agent) watchNotices(ctx context.Context) {
 	e := a.engine(a.Paths)
-	for silent := false; ; { // silent: there is nobody to ask
-
+	asked, silent := time.Now(), false // silent: there is nobody to ask
+	for {
 		var wait <-chan time.Time
 		if every := a.noticePeriod(); every > 0 && !silent {
-			wait = time.After(every)
+			wait = time.After(time.Until(asked.Add(every)))
 		}
 		select {
 		case <-wait:
 		case <-a.notices.woken:
-			silent = false
-			continue // soon enough: most events are over by then, and none is to be kept up by this
+			if wait == nil { // most events are over before it is asked, and none is to be kept up by that
+				asked, silent = time.Now(), false
+			}
+			continue // other events that begin meanwhile put nothing off
 		case <-ctx.Done():
 			return
 		}
 		n, err := e.Notice(ctx)
+		asked = time.Now()
 		switch {
 		case err != nil:
 			silent = engine.Nobody(err)

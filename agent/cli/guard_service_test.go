@@ -154,6 +154,19 @@ func TestNoticeEndsARunningEvent(t *testing.T) {
 	})
 	s.must(s.sim.Spot(s.instances[0]))
 	began := time.Now()
+	busy, done := make(chan struct{}), make(chan struct{})
+	go func() { // other events that come and go meanwhile keep the notice from nobody
+		defer close(done)
+		for {
+			_, _ = s.served(0, "hook", "ApplicationStop", "--again", "--revision", s.dir).CombinedOutput()
+			select {
+			case <-busy:
+				return
+			case <-time.After(500 * time.Millisecond):
+			}
+		}
+	}()
+	defer func() { close(busy); <-done }()
 	timer := time.AfterFunc(time.Minute, func() { hook.Process.Signal(syscall.SIGKILL) })
 	defer timer.Stop()
 	err := hook.Wait()

@@ -360,6 +360,8 @@ func TestLookingForTheRegionEndsWithItsCaller(t *testing.T) {
 		}
 	}()
 	t.Setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://"+silent.Addr().String())
+	t.Setenv("AWS_EC2_METADATA_DISABLED", "false")
+	t.Setenv("AWS_REGION", "")
 	ended := make(chan struct{})
 	go func() {
 		cloud.New(cloud.Options{Metadata: "http://" + silent.Addr().String()}).Notice(ctx)
@@ -368,7 +370,7 @@ func TestLookingForTheRegionEndsWithItsCaller(t *testing.T) {
 	select {
 	case <-asked:
 	case <-ended:
-		t.Skip("no metadata service is looked for here")
+		t.Fatal("the metadata service was not asked")
 	}
 	began := time.Now()
 	cancel()
