@@ -285,10 +285,3 @@ func (n *news) last() []api.News {
 func deploymentOf(env []string) lifecycle.Deployment {
 	return engine.Request{Env: env}.Deployment()
 }
-
-func orElse(s, other string) string {
-	if s == "" {
-		return other
-	}
-	return s
-}

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -63,7 +64,7 @@ func (a *Agent) scope(ctx context.Context, h *held) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, scopeWait)
 	defer cancel()
-	if err := a.Scopes.Start(ctx, h.scope(), "wingman: "+h.meta.Event+" of "+orElse(h.meta.Deployment, "no deployment"), h.meta.PID, stopWait); err != nil {
+	if err := a.Scopes.Start(ctx, h.scope(), "wingman: "+h.meta.Event+" of "+cmp.Or(h.meta.Deployment, "no deployment"), h.meta.PID, stopWait); err != nil {
 		return fmt.Errorf("cannot put the run into a scope of its own: %w", err)
 	}
 	return nil

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -198,7 +199,7 @@ func (a *Agent) finish(ctx context.Context, h *held) {
 		a.counts.run(h.meta.Event, a.interrupted(h).Verdict)
 	case live.Ended:
 		res, _ := h.dir.Result(h.meta.UID)
-		a.counts.run(h.meta.Event, orElse(res.Verdict, "refused"))
+		a.counts.run(h.meta.Event, cmp.Or(res.Verdict, "refused"))
 		text := fmt.Sprintf("%s %s", h.meta.Event, ended(res))
 		if res.ExitCode == 0 {
 			a.Log.Info(text, runAttrs(h.meta)...)

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"io"
 	"net/http"
 	"os"
@@ -108,7 +109,7 @@ func (a *Agent) cancel(w http.ResponseWriter, r *http.Request) {
 	case <-r.Context().Done():
 		return
 	}
-	if err := h.dir.End(h.meta, orElse(r.FormValue("why"), "somebody asked for it")); err != nil {
+	if err := h.dir.End(h.meta, cmp.Or(r.FormValue("why"), "somebody asked for it")); err != nil {
 		refuse(w, http.StatusInternalServerError, api.BadInput, "%s", err)
 		return
 	}

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -185,7 +186,7 @@ func (a *Agent) events(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusNotFound, api.NotFound, "no run %s is under way here", r.PathValue("id"))
 		return
 	}
-	from, err := strconv.ParseInt(orElse(r.FormValue("from"), "0"), 10, 64)
+	from, err := strconv.ParseInt(cmp.Or(r.FormValue("from"), "0"), 10, 64)
 	if err != nil || from < 0 {
 		refuse(w, http.StatusBadRequest, api.BadInput, "from is an offset in bytes, not %q", r.FormValue("from"))
 		return
